@@ -1,0 +1,1 @@
+"""Work on many cores or machines: Dask ingests, Ray trains, sweeps, predicts."""

@@ -1,0 +1,1 @@
+"""The osteon command: reads arguments, calls jobs lazily, prints."""

@@ -1,0 +1,1 @@
+"""Networks, one architecture per file; build.py alone knows layer numbers."""

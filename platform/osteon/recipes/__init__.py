@@ -1,0 +1,1 @@
+"""Everything that defines a run, as one validated document; and the bundle a run leaves."""

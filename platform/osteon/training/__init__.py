@@ -1,0 +1,1 @@
+"""One step, one epoch: losses, optimisers, checkpoints. Knows no Ray and no store."""
