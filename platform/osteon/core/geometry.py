@@ -188,7 +188,7 @@ class Reorientation:
 
 
 def _corners(shape: Index3) -> Iterator[Index3]:
-    yield from itertools.product(*((0, n - 1) for n in shape))  # type: ignore[misc]  # product of three is a 3-tuple
+    yield from itertools.product(*((0, n - 1) for n in shape))
 
 
 def _vector(values: npt.ArrayLike) -> Vector3:
