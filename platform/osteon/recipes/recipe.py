@@ -1,0 +1,164 @@
+"""A recipe: every number of a training run and of the model it leaves, as one validated document in YAML.
+
+Each value belongs to the room that uses it; this module only joins them, reads them and says what is wrong with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from osteon.core.errors import BadInput
+from osteon.data.augment import AugmentSpec
+from osteon.data.preprocess import Intensity, ModelGrid
+from osteon.data.sampling import SamplingSpec
+from osteon.inference.postprocess import PostprocessSpec
+from osteon.inference.windows import StreamSpec
+from osteon.models.build import ModelSpec, UNet3dSpec
+from osteon.training.losses import LossSpec
+from osteon.training.optim import OptimSpec
+from osteon.training.plan import TrainingSpec
+
+SUFFIX = ".yaml"
+
+
+class Recipe(BaseModel):
+    """Everything that defines a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="Short name, also the model's.", min_length=1)
+    description: str = Field("", description="One line on what the recipe is for.")
+    grid: ModelGrid = Field(ModelGrid(), description="The voxel grid the network sees.")
+    intensity: Intensity = Field(Intensity(), description="From Hounsfield units to network input.")
+    model: ModelSpec = Field(UNet3dSpec(), description="The network.")
+    sampling: SamplingSpec = Field(SamplingSpec(), description="Which patches are drawn.")
+    augment: AugmentSpec = Field(AugmentSpec(), description="How patches are varied.")
+    loss: LossSpec = Field(LossSpec(), description="What is minimised.")
+    optim: OptimSpec = Field(OptimSpec(), description="How weights move.")
+    training: TrainingSpec = Field(TrainingSpec(), description="How long, how often, on which cases.")
+    inference: StreamSpec = Field(StreamSpec(), description="How whole scans are cut into windows.")
+    postprocess: PostprocessSpec = Field(PostprocessSpec(), description="What is done to finished labels.")
+
+    @model_validator(mode="after")
+    def _shapes_fit_the_network(self) -> Recipe:
+        stride = self.model.stride
+        shapes = {
+            "sampling.patch_shape": self.sampling.patch_shape,
+            "inference.window_shape": self.inference.window_shape,
+        }
+        for key, shape in shapes.items():
+            if any(side % stride for side in shape):
+                raise ValueError(f"{key} {list(shape)} must be multiples of {stride}, the stride of model.channels")
+            if max(shape) == stride:
+                raise ValueError(f"{key} {list(shape)} must be at least {2 * stride} along one axis")
+        return self
+
+    def to_yaml(self) -> str:
+        """The whole recipe, defaults included, as YAML that `load_recipe` reads."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def packaged_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with Osteon, sorted."""
+    files = (Path(entry.name) for entry in resources.files("osteon.recipes").iterdir())
+    return tuple(sorted(file.stem for file in files if file.suffix == SUFFIX))
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a packaged name or of a YAML file, with single values replaced.
+
+    Args:
+        name_or_path: for example ``unet3d``, or ``my/recipe.yaml``.
+        overrides: ``key.subkey=value`` with the value in YAML.
+
+    Raises:
+        BadInput: ``no-recipe`` or ``bad-recipe``; the message names the key and what it may be.
+    """
+    return parse_recipe(_source(name_or_path), where=name_or_path, overrides=overrides)
+
+
+def parse_recipe(text: str, *, where: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a YAML document that came from ``where``.
+
+    Raises:
+        BadInput: ``bad-recipe``.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput("bad-recipe", f"not YAML: {' '.join(str(error).split())}", where=where) from error
+    if not isinstance(values, dict):
+        raise BadInput("bad-recipe", f"a recipe is a mapping of keys to values, not {values!r:.60}", where=where)
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise BadInput("bad-recipe", _explain(error), where=where) from error
+
+
+def _source(name_or_path: str) -> str:
+    if name_or_path in packaged_recipes():
+        return resources.files("osteon.recipes").joinpath(name_or_path + SUFFIX).read_text("utf-8")
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise BadInput(
+            "no-recipe",
+            f"{name_or_path!r} is neither a packaged recipe nor a file",
+            remedy=f"choose one of {', '.join(packaged_recipes())}, or give a YAML file",
+        )
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput("bad-recipe", "not a text file in UTF-8", where=name_or_path) from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise BadInput("bad-recipe", f"{override!r} is not key.subkey=value", where="--set")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput("bad-recipe", f"{key}: {text!r} is not a YAML value", where="--set") from error
+    *path, last = parts
+    for part in path:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise BadInput("bad-recipe", f"{key}: {part} holds a value, not further keys", where="--set")
+    values[last] = value
+
+
+def _explain(error: ValidationError) -> str:
+    """All complaints in one line, each with its key, the value found and what is allowed."""
+    lines = []
+    for detail in error.errors(include_url=False):
+        path = [str(part) for part in detail["loc"]]
+        key = ".".join(path) or "recipe"
+        if detail["type"] == "extra_forbidden":
+            lines.append(f"{key} is not a key of a recipe; allowed here: {', '.join(_keys_beside(path))}")
+        elif detail["type"] == "missing":
+            lines.append(f"{key} is missing")
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
+            found = "" if isinstance(detail["input"], Mapping | BaseModel) else f", not {detail['input']!r:.60}"
+            lines.append(f"{key}: {message[:1].lower()}{message[1:]}{found}")
+    return "; ".join(lines)
+
+
+def _keys_beside(path: Sequence[str]) -> list[str]:
+    """The keys a recipe knows where the last part of ``path`` stands."""
+    model: type[BaseModel] = Recipe
+    for part in path[:-1]:
+        kind = model.model_fields[part].annotation
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return []
+        model = kind
+    return list(model.model_fields)
