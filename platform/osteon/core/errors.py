@@ -48,6 +48,10 @@ class CorruptData(OsteonError):
     """Stored bytes that are not what was written: a flipped bit, a lost shard, a torn checkpoint."""
 
 
+class StoreError(OsteonError):
+    """The folder or object store refuses, does not answer or is full: credentials, network, disk."""
+
+
 class Conflict(OsteonError):
     """Somebody else wrote, or is writing, the same thing."""
 

@@ -1,0 +1,211 @@
+"""An S3 bucket as a store, through obstore: one PUT per object, conditional creation, retries with backoff.
+
+Settings come from the environment, are read at every call and key the client cache, so that credentials can change
+under a running process and no secret is ever part of a picklable object.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import S3Store
+
+from osteon.core.errors import OsteonError, StoreError
+
+MAX_RETRIES = 6  # of 503, resets and timeouts; with the backoff below about ten seconds before an error
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 4.0
+READ_ATTEMPTS = 3  # of whole GETs whose body broke off
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """How to reach the object store; only what differs from the AWS defaults is set.
+
+    Attributes:
+        endpoint: base URL of an S3-compatible server, None for AWS itself.
+        region: AWS region; any value will do for most other servers.
+        access_key_id: None leaves it to the machine's own identity (instance or pod role).
+        secret_access_key: belongs to the key id; never shown.
+        session_token: of temporary credentials.
+    """
+
+    endpoint: str | None
+    region: str
+    access_key_id: str | None
+    secret_access_key: str | None = field(repr=False)
+    session_token: str | None = field(repr=False)
+
+    @classmethod
+    def from_environment(cls) -> S3Settings:
+        """The settings of the ``AWS_*`` variables."""
+        read = os.environ.get
+        return cls(
+            read("AWS_ENDPOINT_URL"),
+            read("AWS_REGION") or read("AWS_DEFAULT_REGION") or "us-east-1",
+            read("AWS_ACCESS_KEY_ID"),
+            read("AWS_SECRET_ACCESS_KEY"),
+            read("AWS_SESSION_TOKEN"),
+        )
+
+
+@lru_cache(maxsize=32)
+def open_bucket(bucket: str, settings: S3Settings) -> S3Store:
+    """The client of one bucket; no request is made."""
+    credentials = {
+        name: value
+        for name in ("endpoint", "access_key_id", "secret_access_key", "session_token")
+        if (value := getattr(settings, name)) is not None
+    }
+    plain_http = settings.endpoint is not None and settings.endpoint.startswith("http://")
+    return S3Store(
+        bucket,
+        region=settings.region,
+        virtual_hosted_style_request=settings.endpoint is None,
+        client_options={"allow_http": plain_http, "connect_timeout": "5s", "timeout": "120s"},
+        retry_config={
+            "max_retries": MAX_RETRIES,
+            "retry_timeout": timedelta(minutes=2),
+            "backoff": {
+                "init_backoff": timedelta(seconds=FIRST_DELAY_S),
+                "max_backoff": timedelta(seconds=LONGEST_DELAY_S),
+                "base": 2,
+            },
+        },
+        **credentials,
+    )
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The objects of a bucket below ``prefix``."""
+
+    client: S3Store
+    bucket: str
+    prefix: str
+
+    def read(self, key: str) -> bytes:
+        """The object's bytes; FileNotFoundError if there is none."""
+        with self._clear_errors(key):
+            for _ in range(READ_ATTEMPTS - 1):
+                response = obstore.get(self.client, self._path(key))
+                try:
+                    return bytes(response.bytes())
+                except BaseError:
+                    continue
+            return bytes(obstore.get(self.client, self._path(key)).bytes())
+
+    def write(self, key: str, data: bytes) -> None:
+        """Put the object in one request."""
+        with self._clear_errors(key):
+            obstore.put(self.client, self._path(key), data, use_multipart=False)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Put the object in one request with ``If-None-Match: *``; False if the server says it exists."""
+        with self._clear_errors(key):
+            try:
+                obstore.put(self.client, self._path(key), data, use_multipart=False, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def exists(self, key: str) -> bool:
+        """Whether a HEAD request finds the object."""
+        with self._clear_errors(key):
+            try:
+                obstore.head(self.client, self._path(key))
+            except FileNotFoundError:
+                return False
+        return True
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes by key of every object below ``prefix``."""
+        with self._clear_errors(prefix):
+            pages = obstore.list(self.client, prefix=self._path(prefix))
+            return {self._key(entry["path"]): entry["size"] for page in pages for entry in page}
+
+    def children(self, prefix: str) -> list[str]:
+        """Names one level below ``prefix``."""
+        with self._clear_errors(prefix):
+            found = obstore.list_with_delimiter(self.client, self._path(prefix))
+        paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
+        return sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
+
+    def delete(self, prefix: str) -> None:
+        """Remove the object and everything below."""
+        paths = [self._path(prefix), *(self._path(key) for key in self.sizes(prefix))]
+        with self._clear_errors(prefix):
+            try:
+                obstore.delete(self.client, paths)
+            except FileNotFoundError:
+                return
+
+    def sweep(self, prefix: str) -> None:
+        """Nothing to do: a PUT that was cut off leaves no object."""
+
+    def _path(self, key: str) -> str:
+        return "/".join(part for part in (self.prefix, key) if part)
+
+    def _key(self, path: str) -> str:
+        return path.removeprefix(f"{self.prefix}/") if self.prefix else path
+
+    @contextmanager
+    def _clear_errors(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise self._missing(key, str(error)) from error
+        except BaseError as error:
+            raise self._refusal(key, error) from error
+
+    def _missing(self, key: str, message: str) -> Exception:
+        return (
+            self._no_bucket() if "NoSuchBucket" in message else FileNotFoundError(f"no such object: {self._url(key)}")
+        )
+
+    def _no_bucket(self) -> OsteonError:
+        return StoreError(
+            "no-bucket",
+            f"there is no bucket {self.bucket!r}",
+            where=f"s3://{self.bucket}",
+            remedy="create it, or mend the URL or AWS_ENDPOINT_URL",
+        )
+
+    def _refusal(self, key: str, error: BaseError) -> OsteonError:
+        message = str(error)
+        if "NoSuchBucket" in message or "InvalidBucketName" in message:
+            return self._no_bucket()
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            return denied(self._url(key))
+        first_line = message.partition("\n")[0]
+        if "HTTP error" in first_line:
+            return unreachable(self._url(key))
+        return StoreError("store-failed", first_line, where=self._url(key), remedy="run the same command again")
+
+    def _url(self, key: str) -> str:
+        return f"s3://{self.bucket}/{self._path(key)}"
+
+
+def denied(where: str) -> StoreError:
+    """The refusal for a 401 or 403."""
+    return StoreError(
+        "store-denied",
+        "the object store denies access (403)",
+        where=where,
+        remedy="check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy",
+    )
+
+
+def unreachable(where: str) -> StoreError:
+    """The refusal when no answer comes, retries included."""
+    endpoint = S3Settings.from_environment().endpoint or "AWS"
+    return StoreError(
+        "store-unreachable", f"no answer from {endpoint}", where=where, remedy="check AWS_ENDPOINT_URL and the network"
+    )

@@ -1,0 +1,126 @@
+"""A local folder as a store: every object is a file that appears whole or not at all.
+
+Writes go to a hidden temporary file beside the target and are renamed. A kill leaves at most that hidden file, which
+listings do not show and `sweep` removes. Files are not fsynced: after a power cut checksums tell what was lost.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from osteon.core.errors import StoreError
+
+ATTEMPTS = 3  # a write is begun again when another process removes its folder or sweeps its temporary file
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files below ``root``."""
+
+    root: Path
+
+    def read(self, key: str) -> bytes:
+        """The file's bytes; FileNotFoundError if there is none."""
+        path = self.root / key
+        with _clear_errors(path):
+            try:
+                return path.read_bytes()
+            except (IsADirectoryError, NotADirectoryError):
+                raise FileNotFoundError(errno.ENOENT, "no such object", str(path)) from None
+
+    def write(self, key: str, data: bytes) -> None:
+        """Replace or create the file in one step."""
+        path = self.root / key
+        with _clear_errors(path):
+            for attempt in range(ATTEMPTS):
+                try:
+                    with _temporary(path, data) as temporary:
+                        temporary.replace(path)
+                    return
+                except FileNotFoundError:
+                    if attempt == ATTEMPTS - 1:
+                        raise
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Create the file in one step; False if there is one (hard links refuse to replace)."""
+        path = self.root / key
+        with _clear_errors(path), _temporary(path, data) as temporary:
+            try:
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                return False
+        return True
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a file of this name."""
+        return (self.root / key).is_file()
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes by key of every file below ``prefix``."""
+        return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in self._files(prefix)}
+
+    def children(self, prefix: str) -> list[str]:
+        """Names of files and folders directly in ``prefix``."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return sorted(path.name for path in (self.root / prefix).iterdir() if not _is_temporary(path.name))
+        return []
+
+    def delete(self, prefix: str) -> None:
+        """Remove the file or the folder."""
+        path = self.root / prefix
+        with _clear_errors(path), suppress(FileNotFoundError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def sweep(self, prefix: str) -> None:
+        """Remove temporary files that killed writers left."""
+        for path in list((self.root / prefix).rglob(".*.tmp")):
+            path.unlink(missing_ok=True)
+
+    def _files(self, prefix: str) -> Iterator[Path]:
+        for folder, _, names in os.walk(self.root / prefix):
+            yield from (Path(folder, name) for name in names if not _is_temporary(name))
+
+
+@contextmanager
+def _temporary(path: Path, data: bytes) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(data)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except PermissionError as error:
+        raise StoreError(
+            "store-denied", f"permission denied ({error.strerror})", where=str(path), remedy="mend the folder's rights"
+        ) from error
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise StoreError(
+            "store-full" if full else "store-failed",
+            f"cannot write: {error.strerror}" if full else f"{error.strerror}",
+            where=str(path),
+            remedy="make room and run the same command again" if full else "look at the disk and its mount",
+        ) from error
