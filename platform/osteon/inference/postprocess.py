@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from osteon.core.geometry import Vector3
 
 Labels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-NEIGHBOURS = 26  # voxels that touch at a corner belong to one island
 
 
 class PostprocessSpec(BaseModel):
@@ -33,5 +32,5 @@ def remove_islands(labels: Labels, spec: PostprocessSpec, spacing_mm: Vector3) -
     """
     threshold = int(np.ceil(spec.min_island_mm3 / float(np.prod(spacing_mm))))
     if threshold > 1:
-        cc3d.dust(labels, threshold=threshold, connectivity=NEIGHBOURS, in_place=True)
+        cc3d.dust(labels, threshold=threshold, connectivity=26, in_place=True)  # voxels that touch at a corner are one
     return labels

@@ -1,0 +1,143 @@
+"""One network on some engine: the protocol the stream computes through, and the choice of an engine.
+
+Legend: B batch, C channels in, F features, K classes (background counted), Z Y X voxels of a window.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from osteon.core.errors import BadInput
+from osteon.core.geometry import Index3
+
+Output = Literal["features", "logits"]
+BackendName = Literal["auto", "torch", "openvino"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Windows = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last layer of a network, a 1x1x1 convolution: logits = weight · features + bias.
+
+    Attributes:
+        weight: float32 (K, F).
+        bias: float32 (K,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, network: nn.Module) -> Head:
+        """The head of a network that exposes ``features`` and ``head``.
+
+        Raises:
+            BadInput: ``network-head``, if the network has none or it is more than a 1x1x1 convolution.
+        """
+        head = getattr(network, "head", None)
+        if not (isinstance(head, nn.Conv3d) and head.kernel_size == (1, 1, 1) and head.stride == (1, 1, 1)):
+            raise BadInput(
+                "network-head",
+                f"the head of {type(network).__name__} is {head}, not a 1x1x1 convolution",
+                remedy="let the network expose features(x) and a Conv3d head of kernel size 1",
+            )
+        weight = head.weight.detach().float().flatten(1)
+        bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float()
+        return cls(weight.cpu(), bias.cpu())
+
+
+class PendingOutput(Protocol):
+    """Windows being computed; `result` waits for them."""
+
+    def result(self) -> Tensor:
+        """float32 (B, F or K, Z, Y, X) on the backend's device, valid until `depth` more batches are submitted."""
+        ...
+
+
+class Backend(Protocol):
+    """A network on an engine, for windows of one shape; used by one thread at a time."""
+
+    @property
+    def name(self) -> str:
+        """Engine and precision, for people."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where results lie."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """How many batches can be under way at once."""
+        ...
+
+    @property
+    def head(self) -> Head:
+        """The network's last layer."""
+        ...
+
+    @property
+    def agreement(self) -> float:
+        """Share of voxels of the probe patch on which the labels equal those of eager float32."""
+        ...
+
+    def submit(self, batch_BCZYX: Tensor, output: Output) -> PendingOutput:
+        """Begin to compute up to the batch size of windows; float32 on `device`."""
+        ...
+
+    def features(self, batch_BCZYX: Windows) -> Windows:
+        """What the head reads, float32 (B, F, Z, Y, X)."""
+        ...
+
+    def logits(self, batch_BCZYX: Windows) -> Windows:
+        """Class scores, float32 (B, K, Z, Y, X)."""
+        ...
+
+
+def open_backend(
+    network: nn.Module,
+    name: BackendName = "auto",
+    window_shape: Index3 = (64, 64, 64),
+    batch_size: int = 1,
+    *,
+    precision: Precision = "auto",
+    device: str | None = None,
+) -> Backend:
+    """The network on an engine, checked against eager float32 on a probe patch. The network itself stays as it is.
+
+    Args:
+        network: exposes ``features`` and a 1x1x1 ``head``.
+        name: ``auto`` takes torch where there is a CUDA device, OpenVINO elsewhere.
+        window_shape: voxels of a window, z, y, x.
+        batch_size: windows computed at once.
+        precision: ``auto`` takes bfloat16 on a CUDA device and in OpenVINO where the processor has it.
+        device: a torch device; by default the first CUDA device, or the CPU.
+
+    Raises:
+        BackendDisagrees: ``backend-disagrees``, if too many labels of the probe differ.
+        BadInput: ``network-head`` or ``unknown-backend``.
+    """
+    frozen = copy.deepcopy(network).eval().requires_grad_(False).cpu()
+    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    engine = name if name != "auto" else ("torch" if target.type == "cuda" else "openvino")
+    if engine == "torch":
+        from osteon.inference.torch_backend import TorchBackend
+
+        with_compiler = target.type == "cuda" and importlib.util.find_spec("triton") is not None
+        half = precision == "bfloat16" or (precision == "auto" and target.type == "cuda")
+        return TorchBackend(frozen, window_shape, batch_size, target, half=half, compiled=with_compiler)
+    if engine == "openvino":
+        from osteon.inference.openvino_backend import OpenVinoBackend
+
+        return OpenVinoBackend(frozen, window_shape, batch_size, precision)
+    raise BadInput("unknown-backend", f"there is no backend {name!r}", remedy="choose auto, torch or openvino")

@@ -1,0 +1,75 @@
+"""A trained network as a thing that turns a scan into bone labels; numpy in and out, like a predictor should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from osteon.core.labels import LabelTable
+from osteon.core.volume import Volume, Zones
+from osteon.data.preprocess import Intensity, ModelGrid
+from osteon.inference.backends import Backend
+from osteon.inference.mirror import twin_classes
+from osteon.inference.postprocess import Labels, PostprocessSpec, remove_islands
+from osteon.inference.stream import stream_labels
+from osteon.inference.windows import StreamSpec
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A backend with everything its recipe says about input and output.
+
+    Attributes:
+        backend: the network on some engine.
+        table: the bones of classes 1, 2, … in order.
+        spec: how scans are cut into windows.
+        intensity: how HU become the network's input.
+        grid: the grid the network was trained on.
+        postprocess: what is removed from the labels.
+    """
+
+    backend: Backend
+    table: LabelTable
+    spec: StreamSpec
+    intensity: Intensity
+    grid: ModelGrid
+    postprocess: PostprocessSpec
+
+    def exact(self) -> Segmenter:
+        """The same without zone skipping."""
+        return replace(self, spec=self.spec.model_copy(update={"bone_floor_hu": None}))
+
+    def segment(
+        self,
+        image: Volume,
+        zones: Zones | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+        *,
+        levels: Sequence[Volume] = (),
+    ) -> Labels:
+        """Label ids of every voxel of ``image``, uint8 or uint16, z, y, x.
+
+        Args:
+            image: HU, level 0.
+            zones: the zone map of level 0; without it no window is skipped.
+            on_progress: called with the windows done and the windows there are.
+            levels: the stored pyramid of ``image``, level 0 first, if there is one.
+        """
+        labels = np.empty(image.grid.shape, dtype=self.table.dtype)
+        ids = self.table.id_of_class()
+        blocks = stream_labels(
+            image,
+            self.backend,
+            self.spec,
+            self.intensity,
+            self.grid,
+            zones=zones,
+            on_progress=on_progress,
+            levels=levels,
+            twins=twin_classes(self.table),
+        )
+        for z, block in blocks:
+            labels[z : z + len(block)] = ids[block]
+        return remove_islands(labels, self.postprocess, image.grid.spacing_mm)
