@@ -28,9 +28,11 @@ class Intensity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    clip_hu: tuple[float, float] = Field((-1000.0, 2000.0), description="Lowest and highest HU kept; the rest is cut.")
-    mean: float = Field(0.0, description="HU that becomes 0, taken after the cut.")
-    std: PositiveFloat = Field(500.0, description="HU that become 1 unit.")
+    clip_hu: tuple[float, float] = Field(
+        default=(-1000.0, 2000.0), description="Lowest and highest HU kept; the rest is cut."
+    )
+    mean: float = Field(default=0.0, description="HU that becomes 0, taken after the cut.")
+    std: PositiveFloat = Field(default=500.0, description="HU that become 1 unit.")
 
     @model_validator(mode="after")
     def _check_order(self) -> Intensity:

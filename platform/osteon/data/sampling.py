@@ -29,20 +29,23 @@ class SamplingSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     patch_shape: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
-        (64, 64, 64), description="Voxels of a patch on the model's grid, z, y, x."
+        default=(64, 64, 64), description="Voxels of a patch on the model's grid, z, y, x."
     )
     foreground_share: float = Field(
-        0.67, ge=0, le=1, description="Share of patches centred on a voxel of a drawn bone; the others lie anywhere."
+        default=0.67,
+        ge=0,
+        le=1,
+        description="Share of patches centred on a voxel of a drawn bone; the others lie anywhere.",
     )
     class_balance: Literal["even", "inverse-sqrt"] = Field(
-        "even",
+        default="even",
         description=(
             "Chance of a bone to be the centre: even gives every bone of the training cases the same; inverse-sqrt "
             "weighs each by one over the root of its voxel count, so that small bones come more often."
         ),
     )
     bone_floor_hu: float | None = Field(
-        None,
+        default=None,
         description=(
             "HU. Patches that are not centred on a drawn bone keep to chunks whose largest voxel reaches this value; "
             "none: they lie anywhere in the volume."

@@ -1,0 +1,155 @@
+"""Rotation, zoom, shift, shear and elastic deformation as one field of positions, through which everything is sampled.
+
+Lengths are millimetres, so anisotropic voxels rotate as the body would. Beyond the patch its edge voxels are repeated.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from torch import Generator, Tensor
+
+from osteon.core.geometry import Vector3
+from osteon.data.augment.transform import Probability, Range, Transform, Views, draw_between, map_axes
+
+_FOLDS_ABOVE = 0.4  # share of the node distance; Choi & Lee 2000, "Injectivity conditions of 2D and 3D uniform cubic
+# B-spline functions": displacements below 0.403 of it never fold space
+
+
+class AffineSpec(Transform):
+    """Rotation, zoom, shift and shear."""
+
+    probability: Probability = 0.5
+    rotation_deg: NonNegativeFloat = Field(
+        default=15.0, description="Largest angle about each axis, either way, in degrees."
+    )
+    scale: Range = Field(default=(0.85, 1.2), description="Magnification of the content, the same on all axes.")
+    translation_mm: NonNegativeFloat = Field(
+        default=0.0, description="Largest shift along each axis, mm; 0 because patches are drawn anywhere already."
+    )
+    shear: NonNegativeFloat = Field(default=0.0, description="Largest tangent of each shear angle, either way.")
+
+
+class ElasticSpec(Transform):
+    """A smooth random deformation: cubic B-splines over a coarse lattice of random displacements."""
+
+    probability: Probability = 0.15
+    node_distance_mm: PositiveFloat = Field(default=25.0, description="Distance of the lattice's nodes, mm.")
+    displacement_mm: NonNegativeFloat = Field(
+        default=6.0, description="Largest displacement of a node along each axis, mm; at most 0.4 of the node distance."
+    )
+
+    @model_validator(mode="after")
+    def _check_folding(self) -> ElasticSpec:
+        if self.displacement_mm > _FOLDS_ABOVE * self.node_distance_mm:
+            raise ValueError(
+                f"displacement_mm {self.displacement_mm} would fold space: "
+                f"at most {_FOLDS_ABOVE * self.node_distance_mm:g} for node_distance_mm {self.node_distance_mm}"
+            )
+        return self
+
+
+def warp(
+    views: Views,
+    labels_BZYX: Tensor,
+    affine: AffineSpec,
+    elastic: ElasticSpec,
+    spacing_mm: tuple[Vector3, ...],
+    generator: Generator,
+) -> None:
+    """Warp the drawn samples of every view (trilinear) and of the labels (nearest), in place."""
+    moved = affine.draw_rows(len(labels_BZYX), generator)
+    bent = elastic.draw_rows(len(labels_BZYX), generator)
+    matrix_BDD, shift_BD = draw_affine(affine, len(labels_BZYX), moved, generator)
+    spacing_BD = torch.tensor(spacing_mm)
+    lattice_BDIJK = _draw_lattice(elastic, views, spacing_BD, bent, generator) if len(bent) else None
+    rows = torch.unique(torch.cat([moved, bent]))
+    if not len(rows):
+        return
+    where = rows.to(labels_BZYX.device)
+    for k, view_BCZYX in enumerate(views):
+        positions = _positions(view_BCZYX, spacing_BD[rows] * 2**k)
+        field_BDZYX = _affine_field(positions, matrix_BDD[rows], shift_BD[rows])
+        if lattice_BDIJK is not None:
+            field_BDZYX = field_BDZYX + _bend(lattice_BDIJK[rows], positions, elastic.node_distance_mm)
+        grid = _normalised(field_BDZYX, spacing_BD[rows] * 2**k)
+        view_BCZYX[where] = F.grid_sample(view_BCZYX[where], grid, "bilinear", "border", align_corners=False)
+        if k == 0:
+            labels_B1ZYX = labels_BZYX[where, None].float()
+            sampled = F.grid_sample(labels_B1ZYX, grid, "nearest", "border", align_corners=False)
+            labels_BZYX[where] = sampled[:, 0].to(labels_BZYX.dtype)
+
+
+def draw_affine(spec: AffineSpec, num_samples: int, rows: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """From output to input mm about the centre: matrices (B, 3, 3) and shifts (B, 3); identity off ``rows``."""
+    count = len(rows)
+    limit = math.radians(spec.rotation_deg)
+    angles = draw_between((-limit, limit), (count, 3), generator)
+    scale = draw_between(spec.scale, (count, 1, 1), generator)
+    skew = draw_between((-spec.shear, spec.shear), (count, 3, 3), generator).triu(1)
+    matrix, shift = torch.eye(3).repeat(num_samples, 1, 1), torch.zeros(num_samples, 3)
+    matrix[rows] = _rotation(angles) @ (torch.eye(3) + skew) / scale
+    shift[rows] = draw_between((-spec.translation_mm, spec.translation_mm), (count, 3), generator)
+    return matrix, shift
+
+
+def _rotation(angles_BD: Tensor) -> Tensor:
+    result = torch.eye(3).repeat(len(angles_BD), 1, 1)
+    for axis, (a, b) in enumerate(((1, 2), (0, 2), (0, 1))):
+        turn = torch.eye(3).repeat(len(angles_BD), 1, 1)
+        cosine, sine = angles_BD[:, axis].cos(), angles_BD[:, axis].sin()
+        turn[:, a, a], turn[:, a, b], turn[:, b, a], turn[:, b, b] = cosine, -sine, sine, cosine
+        result = result @ turn
+    return result
+
+
+def _positions(view_BCZYX: Tensor, spacing_BD: Tensor) -> list[Tensor]:
+    """Per axis the millimetres (B, n) of every voxel centre from the middle of the view."""
+    shape = view_BCZYX.shape[2:]
+    axes = [(torch.arange(n) - (n - 1) / 2) * spacing_BD[:, d, None] for d, n in enumerate(shape)]
+    return [axis.to(view_BCZYX.device) for axis in axes]
+
+
+def _affine_field(positions: list[Tensor], matrix_BDD: Tensor, shift_BD: Tensor) -> Tensor:
+    """BDZYX: the millimetres from which every voxel takes its value."""
+    z, y, x = positions
+    matrix = matrix_BDD.to(z.device)[..., None, None, None]
+    field = matrix[:, :, 0] * z[:, None, :, None, None] + shift_BD.to(z.device)[..., None, None, None]
+    return field + matrix[:, :, 1] * y[:, None, None, :, None] + matrix[:, :, 2] * x[:, None, None, None, :]
+
+
+def _normalised(field_BDZYX: Tensor, spacing_BD: Tensor) -> Tensor:
+    """BZYXD as `grid_sample` wants it: x first, and -1 … 1 from outer face to outer face."""
+    extent = spacing_BD * torch.tensor(field_BDZYX.shape[2:]) / 2
+    return (field_BDZYX / extent.to(field_BDZYX.device)[..., None, None, None]).flip(1).permute(0, 2, 3, 4, 1)
+
+
+def _draw_lattice(spec: ElasticSpec, views: Views, spacing_BD: Tensor, rows: Tensor, generator: Generator) -> Tensor:
+    """BDIJK: displacements, mm, of nodes over the field of view of the widest view; zero off ``rows``."""
+    reach = spacing_BD.amax(0) * torch.tensor(views[0].shape[2:]) * 2 ** (len(views) - 1) / 2
+    nodes = [2 * math.ceil(mm / spec.node_distance_mm + 2) + 1 for mm in reach.tolist()]  # a spline reaches 2 nodes
+    lattice = torch.zeros(len(spacing_BD), 3, *nodes)
+    limits = (-spec.displacement_mm, spec.displacement_mm)
+    lattice[rows] = draw_between(limits, (len(rows), 3, *nodes), generator)
+    return lattice
+
+
+def _bend(lattice_BDIJK: Tensor, positions: list[Tensor], node_distance_mm: float) -> Tensor:
+    """BDZYX: the splines' displacements, mm."""
+    lattice = lattice_BDIJK.to(positions[0].device)
+    weights = [
+        _spline_weights(axis / node_distance_mm, nodes)
+        for axis, nodes in zip(positions, lattice.shape[2:], strict=True)
+    ]
+    return map_axes(lattice, weights[0], weights[1], weights[2])
+
+
+def _spline_weights(positions_BZ: Tensor, num_nodes: int) -> Tensor:
+    """BZI: uniform cubic B-spline weights of the nodes, positions in node distances from the middle node."""
+    nodes = torch.arange(num_nodes, device=positions_BZ.device) - (num_nodes - 1) / 2
+    distance = (positions_BZ[..., None] - nodes).abs()
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    return torch.where(distance < 1, near, (2 - distance).clamp(min=0) ** 3 / 6)
