@@ -59,7 +59,9 @@ class TorchBackend:
         self._fixed_batch = batch_size if compiled else None
         moved: Any = copy.deepcopy(network).to(device)
         patch = probe_patch(window_shape)
-        self._layout = self._faster_layout(moved, patch.to(device)) if device.type == "cuda" else torch.contiguous_format
+        self._layout = (
+            self._faster_layout(moved, patch.to(device)) if device.type == "cuda" else torch.contiguous_format
+        )
         moved = moved.to(memory_format=self._layout)
         self._forwards: dict[Output, Callable[[Tensor], Tensor]] = {"features": moved.features, "logits": moved.forward}
         if compiled:
