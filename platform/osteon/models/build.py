@@ -15,12 +15,12 @@ class UNet3dSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    architecture: Literal["unet3d"] = Field("unet3d", description="The kind of network.")
+    architecture: Literal["unet3d"] = Field(default="unet3d", description="The kind of network.")
     channels: tuple[int, ...] = Field(
-        (16, 32, 64, 128, 256), min_length=2, max_length=7, description="Features per level, finest first."
+        default=(16, 32, 64, 128, 256), min_length=2, max_length=7, description="Features per level, finest first."
     )
     num_auxiliary: int = Field(
-        2, ge=0, description="Coarser decoder levels that are supervised too (deep supervision); 0 for none."
+        default=2, ge=0, description="Coarser decoder levels that are supervised too (deep supervision); 0 for none."
     )
 
     @model_validator(mode="after")

@@ -33,17 +33,19 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Short name, also the model's.", min_length=1)
-    description: str = Field("", description="One line on what the recipe is for.")
-    grid: ModelGrid = Field(ModelGrid(), description="The voxel grid the network sees.")
-    intensity: Intensity = Field(Intensity(), description="From Hounsfield units to network input.")
-    model: ModelSpec = Field(UNet3dSpec(), description="The network.")
-    sampling: SamplingSpec = Field(SamplingSpec(), description="Which patches are drawn.")
-    augment: AugmentSpec = Field(AugmentSpec(), description="How patches are varied.")
-    loss: LossSpec = Field(LossSpec(), description="What is minimised.")
-    optim: OptimSpec = Field(OptimSpec(), description="How weights move.")
-    training: TrainingSpec = Field(TrainingSpec(), description="How long, how often, on which cases.")
-    inference: StreamSpec = Field(StreamSpec(), description="How whole scans are cut into windows.")
-    postprocess: PostprocessSpec = Field(PostprocessSpec(), description="What is done to finished labels.")
+    description: str = Field(default="", description="One line on what the recipe is for.")
+    grid: ModelGrid = Field(default_factory=ModelGrid, description="The voxel grid the network sees.")
+    intensity: Intensity = Field(default_factory=Intensity, description="From Hounsfield units to network input.")
+    model: ModelSpec = Field(default_factory=UNet3dSpec, description="The network.")
+    sampling: SamplingSpec = Field(default_factory=SamplingSpec, description="Which patches are drawn.")
+    augment: AugmentSpec = Field(default_factory=AugmentSpec, description="How patches are varied.")
+    loss: LossSpec = Field(default_factory=LossSpec, description="What is minimised.")
+    optim: OptimSpec = Field(default_factory=OptimSpec, description="How weights move.")
+    training: TrainingSpec = Field(default_factory=TrainingSpec, description="How long, how often, on which cases.")
+    inference: StreamSpec = Field(default_factory=StreamSpec, description="How whole scans are cut into windows.")
+    postprocess: PostprocessSpec = Field(
+        default_factory=PostprocessSpec, description="What is done to finished labels."
+    )
 
     @model_validator(mode="after")
     def _shapes_fit_the_network(self) -> Recipe:

@@ -22,10 +22,12 @@ class LossSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dice: float = Field(1.0, ge=0, description="Weight of the soft Dice loss.")
-    cross_entropy: float = Field(1.0, ge=0, description="Weight of the cross-entropy.")
-    batch_dice: bool = Field(True, description="Take Dice over the whole batch at once instead of image by image.")
-    include_background: bool = Field(False, description="Count the background as a class in the Dice loss.")
+    dice: float = Field(default=1.0, ge=0, description="Weight of the soft Dice loss.")
+    cross_entropy: float = Field(default=1.0, ge=0, description="Weight of the cross-entropy.")
+    batch_dice: bool = Field(
+        default=True, description="Take Dice over the whole batch at once instead of image by image."
+    )
+    include_background: bool = Field(default=False, description="Count the background as a class in the Dice loss.")
 
     @model_validator(mode="after")
     def _something_counts(self) -> LossSpec:

@@ -22,19 +22,27 @@ class OptimSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     optimizer: Literal["adamw", "adam", "sgd"] = Field(
-        "adamw", description="adamw: weight decay apart from the gradient; sgd: with Nesterov momentum 0.99."
+        default="adamw", description="adamw: weight decay apart from the gradient; sgd: with Nesterov momentum 0.99."
     )
-    learning_rate: float = Field(1e-3, gt=0, description="The highest learning rate of the run.")
-    weight_decay: float = Field(1e-4, ge=0, description="Decay of the weights towards 0.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="The highest learning rate of the run.")
+    weight_decay: float = Field(default=1e-4, ge=0, description="Decay of the weights towards 0.")
     schedule: Literal["poly", "cosine", "one-cycle", "constant"] = Field(
-        "cosine", description="How the learning rate falls (one-cycle: also rises) over the run."
+        default="cosine", description="How the learning rate falls (one-cycle: also rises) over the run."
     )
     warmup: float = Field(
-        0.02, ge=0, lt=1, description="Share of the run in which the rate rises from 0; one-cycle: up to its peak."
+        default=0.02,
+        ge=0,
+        lt=1,
+        description="Share of the run in which the rate rises from 0; one-cycle: up to its peak.",
     )
-    gradient_clip: float | None = Field(12.0, gt=0, description="Largest norm of all gradients; null: no limit.")
+    gradient_clip: float | None = Field(
+        default=12.0, gt=0, description="Largest norm of all gradients; null: no limit."
+    )
     ema_decay: float | None = Field(
-        None, gt=0, lt=1, description="Averaged weights keep this much per step and are the ones validated; null: none."
+        default=None,
+        gt=0,
+        lt=1,
+        description="Averaged weights keep this much per step and are the ones validated; null: none.",
     )
 
 
@@ -45,7 +53,7 @@ def build_optimizer(spec: OptimSpec, parameters: Iterable[nn.Parameter]) -> torc
         return torch.optim.SGD(
             chosen, lr=spec.learning_rate, momentum=MOMENTUM, nesterov=True, weight_decay=spec.weight_decay
         )
-    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[spec.optimizer]
+    kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
     return kind(chosen, lr=spec.learning_rate, weight_decay=spec.weight_decay)
 
 
@@ -60,12 +68,9 @@ def learning_rate_at(spec: OptimSpec, progress: float) -> float:
         return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
     if rising:
         return peak * done
-    fall = {
-        "poly": (1 - done) ** POLY_POWER,
-        "cosine": (1 + math.cos(math.pi * done)) / 2,
-        "constant": 1.0,
-    }[spec.schedule]
-    return peak * fall
+    if spec.schedule == "poly":
+        return peak * math.pow(1 - done, POLY_POWER)
+    return peak * (1 + math.cos(math.pi * done)) / 2 if spec.schedule == "cosine" else peak
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

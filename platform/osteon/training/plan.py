@@ -17,34 +17,38 @@ class TrainingSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(10_000, ge=1, description="Optimiser steps of the run (not used when `minutes` is set).")
+    steps: int = Field(default=10_000, ge=1, description="Optimiser steps of the run (not used when `minutes` is set).")
     minutes: float | None = Field(
-        None, gt=0, description="Train for this wall time instead, validations included; null: count steps."
+        default=None, gt=0, description="Train for this wall time instead, validations included; null: count steps."
     )
-    batch_size: int = Field(2, ge=1, description="Patches per step and worker.")
+    batch_size: int = Field(default=2, ge=1, description="Patches per step and worker.")
     precision: Literal["bf16", "float32"] = Field(
-        "bf16", description="bf16: the network computes in bfloat16 under autocast; the weights stay float32."
+        default="bf16", description="bf16: the network computes in bfloat16 under autocast; the weights stay float32."
     )
-    seed: int = Field(0, ge=0, description="Fixes first weights, split, patches and augmentation.")
-    log_every: int = Field(10, ge=1, description="Steps between two lines of metrics.jsonl.")
-    checkpoint_every: int = Field(250, ge=1, description="Steps between checkpoints, from which a run resumes.")
+    seed: int = Field(default=0, ge=0, description="Fixes first weights, split, patches and augmentation.")
+    log_every: int = Field(default=10, ge=1, description="Steps between two lines of metrics.jsonl.")
+    checkpoint_every: int = Field(default=250, ge=1, description="Steps between checkpoints, from which a run resumes.")
     validate_every: int = Field(
-        1000, ge=1, description="Steps between validations on whole scans; one more follows the last step."
+        default=1000, ge=1, description="Steps between validations on whole scans; one more follows the last step."
     )
-    keep_best: int = Field(1, ge=1, description="Checkpoints kept for their validation Dice, besides the newest.")
+    keep_best: int = Field(
+        default=1, ge=1, description="Checkpoints kept for their validation Dice, besides the newest."
+    )
     validation_share: float = Field(
-        0.2, ge=0, lt=1, description="Share of the labelled cases held out for validation, drawn by the seed."
+        default=0.2, ge=0, lt=1, description="Share of the labelled cases held out for validation, drawn by the seed."
     )
     validation_cases: tuple[str, ...] | None = Field(
-        None, description="Ids of the cases held out instead; [] trains on all, null draws `validation_share`."
+        default=None, description="Ids of the cases held out instead; [] trains on all, null draws `validation_share`."
     )
     training_cases: tuple[str, ...] | None = Field(
-        None, description="Ids of the cases trained on; null: every labelled case that is not held out."
+        default=None, description="Ids of the cases trained on; null: every labelled case that is not held out."
     )
-    splits: str | None = Field(None, description="An nnU-Net splits_final.json whose fold is used instead; null: none.")
-    fold: int = Field(0, ge=0, description="Which fold of `splits`.")
-    loader_threads: int = Field(2, ge=1, description="Threads per worker that cut patches.")
-    prefetch: int = Field(4, ge=1, description="Batches that are cut ahead.")
+    splits: str | None = Field(
+        default=None, description="An nnU-Net splits_final.json whose fold is used instead; null: none."
+    )
+    fold: int = Field(default=0, ge=0, description="Which fold of `splits`.")
+    loader_threads: int = Field(default=2, ge=1, description="Threads per worker that cut patches.")
+    prefetch: int = Field(default=4, ge=1, description="Batches that are cut ahead.")
 
     @model_validator(mode="after")
     def _one_way_to_split(self) -> TrainingSpec:

@@ -1,0 +1,280 @@
+"""Training with Ray Train: from a recipe and a dataset to a model, on one machine or a cluster.
+
+Ray starts the workers, joins them and starts them again after a failure. What is kept is kept by the run's own folder
+(see `osteon.jobs.run_folder`), so a run can be resumed from another machine, and by another number of workers.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+from ray.train.torch import TorchTrainer
+from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+
+from osteon.core.errors import BadInput, CorruptData, OsteonError
+from osteon.core.labels import LabelTable
+from osteon.jobs.ray_session import ray_session
+from osteon.jobs.run_folder import RunFolder, RunRecord
+from osteon.jobs.tracking import check_mlflow
+from osteon.jobs.train_plan import TrainPlan, check_same, plan_run
+from osteon.jobs.train_worker import WorkerTask, new_trainer, train_worker
+from osteon.recipes.bundle import has_bundle, save_bundle
+from osteon.recipes.recipe import load_recipe
+from osteon.storage.dataset import Dataset
+from osteon.storage.stores import open_store
+from osteon.telemetry.progress import Bar, progress_bar
+from osteon.training.team import Team
+
+MAX_FAILURES = 3  # worker failures after which a run is given up; it can still be resumed
+POLL_S = 1.0
+
+Workers = int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train.
+
+    Attributes:
+        recipe: name or path.
+        overrides: ``key.subkey=value``.
+        dataset: URL of the dataset.
+        out: URL of the run's folder.
+        workers: a number, or (fewest, most) for a cluster that grows and shrinks.
+        resume: go on with the run in ``out``.
+        mlflow: tracking URI, or None.
+    """
+
+    recipe: str
+    dataset: str
+    out: str
+    overrides: Sequence[str] = ()
+    workers: Workers = 1
+    resume: bool = False
+    mlflow: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What came of it.
+
+    Attributes:
+        run: URL of the run's folder.
+        model: URL of the model.
+        steps: optimiser steps done.
+        elapsed_s: wall time trained.
+        loss: the last one logged.
+        dice: mean validation Dice of the model, or None without validation cases.
+        best_step: the step whose weights became the model.
+        num_parameters: of the network.
+        bones: names of the bones it knows.
+        patches_per_s: mean over the run.
+        wait_share: mean share of step time spent waiting for data.
+    """
+
+    run: str
+    model: str
+    steps: int
+    elapsed_s: float
+    loss: float
+    dice: float | None
+    best_step: int
+    num_parameters: int
+    bones: tuple[str, ...]
+    patches_per_s: float
+    wait_share: float
+
+
+def preview(request: TrainRequest) -> TrainPlan:
+    """What the request would do; nothing is written or started."""
+    return plan_run(load_recipe(request.recipe, request.overrides), Dataset.open(request.dataset))
+
+
+def train(request: TrainRequest, *, progress: bool = False) -> TrainSummary:
+    """Train, or go on training, and leave a MONAI bundle in ``out``/model.
+
+    Raises:
+        OsteonError: whatever makes the run impossible; a started run can be resumed afterwards.
+    """
+    if request.mlflow is not None:
+        check_mlflow()
+    plan = preview(request)
+    folder = RunFolder(open_store(request.out))
+    record = _claim(folder, plan.record, resume=request.resume)
+    if not has_bundle(folder.model):
+        task = WorkerTask(
+            run=folder.store.url, dataset=open_store(request.dataset).url, num_threads=1, mlflow=request.mlflow
+        )
+        _run(task, record, folder, request.workers, progress=progress)
+        _save_model(folder, record)
+    return _summarise(folder, record, plan.num_parameters)
+
+
+def _claim(folder: RunFolder, asked: RunRecord, *, resume: bool) -> RunRecord:
+    if not resume:
+        folder.claim(asked)
+        return asked
+    kept = folder.record()
+    check_same(asked, kept, folder.store.url)
+    return kept
+
+
+def _run(task: WorkerTask, record: RunRecord, folder: RunFolder, workers: Workers, *, progress: bool) -> None:
+    with ray_session(), tempfile.TemporaryDirectory(prefix="osteon-ray-") as scratch:
+        fitting = _Fitting(_trainer(task, workers, scratch))
+        plan = record.recipe.training
+        total = plan.steps if plan.minutes is None else 60 * plan.minutes
+        with progress_bar("training", total, shown=progress) as bar:
+            follow = _Follower(folder, bar, "step" if plan.minutes is None else "elapsed_s")
+            while fitting.alive(POLL_S):
+                follow.look()
+            follow.look()
+        fitting.check()
+
+
+def _trainer(task: WorkerTask, workers: Workers, scratch: str) -> TorchTrainer:
+    most = workers if isinstance(workers, int) else workers[1]
+    num_gpus = int(ray.cluster_resources().get("GPU", 0))
+    cpus = _cpus_per_worker(most)
+    return TorchTrainer(
+        train_worker,
+        train_loop_config=task.model_copy(update={"num_threads": cpus}).model_dump(),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=num_gpus > 0, resources_per_worker={"CPU": cpus} | _gpu(num_gpus)
+        ),
+        # Ray keeps its own small files in scratch; checkpoints and metrics are ours, in the run's folder.
+        run_config=RunConfig(
+            name="train",
+            storage_path=scratch,
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+            logging_config=LoggingConfig(log_level="ERROR"),
+        ),
+    )
+
+
+def _gpu(num_gpus: int) -> dict[str, float]:
+    return {"GPU": 1.0} if num_gpus else {}
+
+
+def _cpus_per_worker(workers: int) -> int:
+    """An even share of the cluster's processors, as far as one node can give it."""
+    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    if workers > sum(nodes):
+        raise BadInput(
+            "too-many-workers",
+            f"{workers} workers on {sum(nodes):g} processors",
+            where="--workers",
+            remedy="ask for fewer",
+        )
+    return max(1, min(int(sum(nodes) // workers), int(max(nodes))))
+
+
+class _Fitting:
+    """Ray Train's controller, run beside the main thread, which shows progress and hears Ctrl-C."""
+
+    def __init__(self, trainer: TorchTrainer) -> None:
+        self._trainer = trainer
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._fit, name="ray-train", daemon=True)
+        self._thread.start()
+
+    def alive(self, seconds: float) -> bool:
+        """Whether it still runs after up to so many seconds."""
+        self._thread.join(seconds)
+        return self._thread.is_alive()
+
+    def check(self) -> None:
+        """Raise what training raised, as one line where it was a refusal of ours."""
+        if isinstance(self._error, TrainingFailedError):
+            raise _as_ours(self._error) from self._error
+        if self._error is not None:
+            raise self._error
+
+    def _fit(self) -> None:
+        try:
+            self._trainer.fit()
+        except BaseException as error:  # handed to the main thread
+            self._error = error
+
+
+def _as_ours(error: TrainingFailedError) -> OsteonError:
+    failures = list(error.worker_failures.values()) if isinstance(error, WorkerGroupError) else []
+    for failure in failures:
+        cause: BaseException | None = failure
+        while cause is not None:
+            if isinstance(cause, OsteonError):
+                return cause
+            cause = getattr(cause, "cause", None) or cause.__cause__
+    first = str(failures[0] if failures else error).strip().splitlines()
+    return OsteonError(
+        "training-failed",
+        first[-1] if first else type(error).__name__,
+        remedy="go on from the last checkpoint by --resume",
+    )
+
+
+class _Follower:
+    """Turns the lines of metrics.jsonl into a progress line."""
+
+    def __init__(self, folder: RunFolder, bar: Bar, measure: str) -> None:
+        self._folder, self._bar, self._measure = folder, bar, measure
+        self._done = 0.0
+
+    def look(self) -> None:
+        """Read what is new and show it."""
+        lines = self._folder.metrics()
+        steps = [line for line in lines if line["kind"] == "train"]
+        if not steps:
+            return
+        last = steps[-1]
+        judged = [line["dice"] for line in lines if line["kind"] == "validation"]
+        dice = f" · Dice {judged[-1]:.3f}" if judged else ""
+        note = f"step {last['step']} · loss {last['loss']:.3f}{dice} · {last['patches_per_s']:.1f} patches/s"
+        self._bar.advance(last[self._measure] - self._done, f"{note} · data wait {last['wait_share']:.1%}")
+        self._done = last[self._measure]
+
+
+def _save_model(folder: RunFolder, record: RunRecord) -> None:
+    """Make the bundle from the best checkpoint: of highest validation Dice, or the newest without validation cases."""
+    checkpoints = folder.checkpoints
+    best = checkpoints.best()
+    if best is None:
+        raise CorruptData("no-checkpoint", "the run left no whole checkpoint", where=checkpoints.store.url)
+    trainer = new_trainer(record, Team(), torch.device("cpu"))
+    trainer.load_state_dict(checkpoints.load(best))
+    metrics: dict[str, Any] = {"step": best.step}
+    if best.dice is not None:
+        metrics["mean_dice"] = best.dice
+    table: LabelTable = record.table
+    save_bundle(folder.model, "", record.recipe, table, trainer.judged, metrics)
+
+
+def _summarise(folder: RunFolder, record: RunRecord, num_parameters: int) -> TrainSummary:
+    lines = [line for line in folder.metrics() if line["kind"] == "train"]
+    best = folder.checkpoints.best()
+    if best is None or not lines:
+        raise CorruptData("no-checkpoint", "the run left no whole checkpoint", where=folder.store.url)
+    return TrainSummary(
+        run=folder.store.url,
+        model=folder.model.url,
+        steps=lines[-1]["step"],
+        elapsed_s=lines[-1]["elapsed_s"],
+        loss=lines[-1]["loss"],
+        dice=best.dice,
+        best_step=best.step,
+        num_parameters=num_parameters,
+        bones=tuple(record.labels.values()),
+        patches_per_s=_mean([line["patches_per_s"] for line in lines]),
+        wait_share=_mean([line["wait_share"] for line in lines]),
+    )
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,104 @@
+"""What a run will do, resolved before anything starts: its cases, its bones, its network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from osteon.core.errors import BadInput
+from osteon.jobs.run_folder import RunRecord
+from osteon.models.build import build, num_parameters
+from osteon.recipes.recipe import Recipe
+from osteon.storage.dataset import Dataset
+from osteon.training.plan import split_cases
+
+Fold = tuple[list[str], list[str]]
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """A resolved run.
+
+    Attributes:
+        record: recipe, cases and bones.
+        num_parameters: trainable numbers of the network.
+        unseen: names of bones that only validation cases have; they are not learnt and not judged.
+    """
+
+    record: RunRecord
+    num_parameters: int
+    unseen: tuple[str, ...]
+
+
+def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
+    """The run of a recipe on a dataset.
+
+    Raises:
+        BadInput: if the split cannot be made (see `split_cases`), or ``no-bones`` if no training case has a label.
+    """
+    labels_of = {row.case_id: set(row.labels) for row in dataset.catalog() if row.labels}
+    splits = recipe.training.splits
+    folds = _read_folds(splits) if splits is not None else ()
+    split = split_cases(list(labels_of), recipe.training, folds)
+    learnt = set[int]().union(*(labels_of[case_id] for case_id in split.training))
+    judged = set[int]().union(*(labels_of[case_id] for case_id in split.validation))
+    table = dataset.table.subset(learnt)
+    if not len(table):
+        raise BadInput(
+            "no-bones",
+            f"the {len(split.training)} training cases have no bone of the dataset's table",
+            where=dataset.url,
+            remedy="ingest scans with labels, or name other training cases",
+        )
+    record = RunRecord(
+        recipe=recipe,
+        dataset=dataset.name,
+        training=split.training,
+        validation=split.validation,
+        labels=table.names,
+    )
+    network = build(recipe.model, in_channels=1, num_classes=len(table) + 1)
+    unseen = dataset.table.subset(judged - learnt)
+    return TrainPlan(record, num_parameters(network), tuple(label.name for label in unseen.labels))
+
+
+def check_same(asked: RunRecord, kept: RunRecord, where: str) -> None:
+    """Refuse to go on with a run under another recipe.
+
+    Raises:
+        BadInput: ``other-recipe``, naming the keys that differ.
+    """
+    changed = _differences(asked.recipe.model_dump(mode="json"), kept.recipe.model_dump(mode="json"))
+    if changed:
+        raise BadInput(
+            "other-recipe",
+            f"the run was started with another recipe: {', '.join(changed)} differ",
+            where=where,
+            remedy="resume with the same recipe and --set, or choose another --out",
+        )
+
+
+def _differences(asked: object, kept: object, key: str = "") -> list[str]:
+    if isinstance(asked, dict) and isinstance(kept, dict):
+        parts = [
+            _differences(asked.get(name), kept.get(name), f"{key}.{name}" if key else name)
+            for name in sorted(asked.keys() | kept.keys())
+        ]
+        return [name for part in parts for name in part]
+    return [key] if asked != kept else []
+
+
+def _read_folds(path: str) -> Sequence[Fold]:
+    """The folds of an nnU-Net ``splits_final.json``."""
+    try:
+        folds = json.loads(Path(path).read_text("utf-8"))
+        return [([str(name) for name in fold["train"]], [str(name) for name in fold["val"]]) for fold in folds]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadInput(
+            "bad-splits",
+            f"not an nnU-Net splits file ({type(error).__name__}: {error})",
+            where=path,
+            remedy='it holds [{"train": [case ids], "val": [case ids]}, …]',
+        ) from error

@@ -1,0 +1,212 @@
+"""What every training worker runs: opens its share of the data and goes on from the run's last whole checkpoint.
+
+Depends on URLs only, never on the folder the command was started in.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import ray.train
+import ray.train.torch
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from osteon.core.errors import OsteonError
+from osteon.core.labels import LabelTable
+from osteon.core.volume import TrainingCase
+from osteon.data.augment import augment, generator_for
+from osteon.data.loader import Batch, PatchLoader
+from osteon.data.sampling import PatchSampler
+from osteon.evaluation.overlap import dice_per_class
+from osteon.inference.backends import Backend, open_backend
+from osteon.inference.segmenter import Segmenter
+from osteon.inference.torch_backend import TorchBackend
+from osteon.jobs.run_folder import RunFolder, RunRecord
+from osteon.jobs.tracking import Tracking
+from osteon.models.build import build
+from osteon.models.unet3d import UNet3d
+from osteon.recipes.recipe import Recipe
+from osteon.storage.dataset import Dataset
+from osteon.storage.stores import open_store
+from osteon.training.loop import LogEntry, run
+from osteon.training.team import Team
+from osteon.training.trainer import Trainer
+
+
+class WorkerTask(BaseModel):
+    """What a worker is told; everything else is in the run's folder.
+
+    Attributes:
+        run: URL of the run's folder.
+        dataset: URL of the dataset.
+        num_threads: threads this worker computes with.
+        mlflow: tracking URI, or None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    dataset: str
+    num_threads: int
+    mlflow: str | None = None
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """Train to the end of the run's plan; called by Ray Train on every worker, again after each failure.
+
+    Args:
+        config: the fields of a `WorkerTask`.
+    """
+    task = WorkerTask.model_validate(config)
+    torch.set_num_threads(task.num_threads)
+    work(task, Team(), ray.train.torch.get_device())
+
+
+def work(task: WorkerTask, team: Team, device: torch.device) -> None:
+    """The same without Ray: one member of ``team``, on ``device``."""
+    folder = RunFolder(open_store(task.run))
+    record = folder.record()
+    plan = record.recipe.training
+    trainer = new_trainer(record, team, device)
+    found = folder.checkpoints.latest()
+    if found is not None:
+        trainer.load_state_dict(found[1])
+    if len(set(team.gather(trainer.step))) > 1:
+        raise OsteonError("resume-disagrees", "workers found different checkpoints", where=task.run)
+    dataset = Dataset.open(task.dataset)
+    loader = open_loader(dataset, record, team, device)
+    if not team.leads:
+        run(trainer, loader, plan, team, _Session(record, dataset, trainer, team))
+        return
+    with Tracking(folder, name=record.recipe.name, from_step=trainer.step, mlflow_uri=task.mlflow) as tracking:
+        run(trainer, loader, plan, team, _LeadingSession(record, dataset, trainer, team, folder, tracking))
+
+
+def new_trainer(record: RunRecord, team: Team, device: torch.device) -> Trainer:
+    """The state at step 0: the same weights on every worker and in every attempt."""
+    recipe = record.recipe
+    torch.manual_seed(recipe.training.seed)
+    network = build(recipe.model, in_channels=1, num_classes=len(record.labels) + 1)
+    return Trainer(network, recipe.loss, recipe.optim, device=device, precision=recipe.training.precision, team=team)
+
+
+def open_loader(dataset: Dataset, record: RunRecord, team: Team, device: torch.device) -> PatchLoader:
+    """This worker's patches; a step's patches depend on the seed, the rank and the number of workers."""
+    recipe, plan = record.recipe, record.recipe.training
+    cases = [dataset.case(case_id) for case_id in record.training]
+    sampler = PatchSampler(cases, recipe.sampling, record.table, plan.seed, team.rank, team.size)
+    return PatchLoader(
+        cases,
+        sampler,
+        recipe.grid,
+        recipe.intensity,
+        record.table,
+        plan.batch_size,
+        num_threads=plan.loader_threads,
+        prefetch=plan.prefetch,
+        device=device,
+    )
+
+
+class _Session:
+    """What a run does besides stepping, on a worker that does not lead."""
+
+    def __init__(self, record: RunRecord, dataset: Dataset, trainer: Trainer, team: Team) -> None:
+        self._record, self._dataset, self._trainer, self._team = record, dataset, trainer, team
+        self._table = record.table
+
+    def prepare(self, batch: Batch, step: int) -> Batch:
+        """Augment, by a generator of this step's own."""
+        recipe = self._record.recipe
+        generator = generator_for(recipe.training.seed, self._team.rank, step)
+        return augment(batch, recipe.augment, self._table, generator)
+
+    def log(self, entry: LogEntry) -> None:
+        """The leader takes note."""
+
+    def pause(self, *, validate: bool) -> None:
+        """Help with the validation; the leader saves."""
+        if validate:
+            self.validate()
+
+    def validate(self) -> dict[str, float]:
+        """Mean Dice over the validation cases by bone name, for bones that a case has; cases are shared out."""
+        mine = self._record.validation[self._team.rank :: self._team.size]
+        scores: dict[str, list[float]] = {}
+        if mine:
+            segmenter = segmenter_in_training(self._trainer.judged, self._record.recipe, self._table)
+            for case_id in mine:
+                for name, dice in dice_of_case(segmenter, self._dataset.case(case_id)).items():
+                    scores.setdefault(name, []).append(dice)
+        everyone = self._team.gather(scores)
+        names = sorted({name for scores in everyone for name in scores})
+        return {name: float(np.mean([dice for scores in everyone for dice in scores.get(name, [])])) for name in names}
+
+
+class _LeadingSession(_Session):
+    """The worker that also keeps the numbers and the checkpoints."""
+
+    def __init__(
+        self,
+        record: RunRecord,
+        dataset: Dataset,
+        trainer: Trainer,
+        team: Team,
+        folder: RunFolder,
+        tracking: Tracking,
+    ) -> None:
+        super().__init__(record, dataset, trainer, team)
+        self._folder, self._tracking = folder, tracking
+
+    def log(self, entry: LogEntry) -> None:
+        """Add a line to the metrics."""
+        values = asdict(entry)
+        self._tracking.add("train", values.pop("step"), values)
+
+    def pause(self, *, validate: bool) -> None:
+        """Validate, save, forget what need not be kept."""
+        step, dice = self._trainer.step, None
+        scores = self.validate() if validate else {}
+        if scores:
+            dice = float(np.mean(list(scores.values())))
+            self._tracking.add("validation", step, {"dice": dice, **{f"dice/{name}": v for name, v in scores.items()}})
+        self._folder.checkpoints.save(self._trainer.state_dict(), step=step, dice=dice)
+        self._folder.checkpoints.prune(keep_best=self._record.recipe.training.keep_best)
+        self._tracking.flush()
+
+
+def segmenter_in_training(network: UNet3d, recipe: Recipe, table: LabelTable) -> Segmenter:
+    """The network as it stands, ready for whole scans."""
+    return Segmenter(
+        _backend(network, recipe), table, recipe.inference, recipe.intensity, recipe.grid, recipe.postprocess
+    )
+
+
+def dice_of_case(segmenter: Segmenter, case: TrainingCase) -> dict[str, float]:
+    """Dice by name of the bones of the segmenter's table that the case has."""
+    found = segmenter.segment(case.image(), case.zones)
+    truth = case.labels().read((0, 0, 0), case.grid.shape).result()
+    class_of = np.zeros(1 + max(int(found.max()), int(truth.max()), segmenter.table.labels[-1].id), np.uint16)
+    known = segmenter.table.class_of()
+    class_of[: len(known)] = known
+    dice = dice_per_class(class_of[found], class_of[truth], len(segmenter.table) + 1)
+    present = np.unique(class_of[truth])
+    return {
+        label.name: float(dice[number])
+        for number, label in enumerate(segmenter.table.labels, start=1)
+        if number in present
+    }
+
+
+def _backend(network: UNet3d, recipe: Recipe) -> Backend:
+    spec = recipe.inference
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        # Not compiled: the weights change before the next validation, and compiling takes longer than segmenting.
+        frozen = copy.deepcopy(network).eval().cpu()
+        return TorchBackend(frozen, spec.window_shape, spec.batch_size, device, half=True)
+    return open_backend(network, "auto", spec.window_shape, spec.batch_size)

@@ -1,0 +1,171 @@
+"""A trained model as a MONAI bundle: network, weights, recipe, bones and a manifest of SHA-256 digests put last.
+
+Loading checks every digest before a byte is parsed, and parses the weights as tensors only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from osteon.core.errors import BadInput, CorruptData
+from osteon.core.labels import LabelTable
+from osteon.inference.backends import BackendName, open_backend
+from osteon.inference.segmenter import Segmenter
+from osteon.models.build import build
+from osteon.models.unet3d import UNet3d
+from osteon.recipes.bundle_text import inference_config, licence, metadata, readme
+from osteon.recipes.recipe import Recipe, parse_recipe
+from osteon.storage.stores import Store, open_store
+
+MANIFEST = "MANIFEST.json"
+RECIPE = "recipe.yaml"
+LABELS = "labels.json"
+WEIGHTS = "models/model.pt"
+
+
+class FileDigest(BaseModel):
+    """One file of a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    num_bytes: int
+
+
+class BundleManifest(BaseModel):
+    """Every file of a bundle by its path."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: dict[str, FileDigest]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model ready to be used.
+
+    Attributes:
+        recipe: how it was trained and how it is to be applied.
+        table: the bones of classes 1, 2, … in order.
+        network: with trained weights, on the CPU, in evaluation mode.
+        digest: SHA-256 of the manifest, in hexadecimal: names exactly this model.
+    """
+
+    recipe: Recipe
+    table: LabelTable
+    network: UNet3d
+    digest: str
+
+
+def save_bundle(
+    store: Store, prefix: str, recipe: Recipe, table: LabelTable, network: UNet3d, metrics: Mapping[str, float]
+) -> str:
+    """Write the bundle below ``prefix`` of ``store`` ("" for the store itself); its digest.
+
+    Args:
+        store: where to.
+        prefix: folder in it.
+        recipe: what the network was trained by.
+        table: its bones.
+        network: the weights to keep.
+        metrics: numbers to state in the metadata, for example ``mean_dice``.
+    """
+    folder = store.child(prefix) if prefix else store
+    files = {
+        "LICENSE": licence().encode(),
+        "configs/metadata.json": _json(metadata(recipe, table, metrics)),
+        "configs/inference.json": _json(inference_config(recipe, table)),
+        "docs/README.md": readme(recipe, table, metrics).encode(),
+        RECIPE: recipe.to_yaml().encode(),
+        LABELS: _json({str(label.id): label.name for label in table.labels}),
+        WEIGHTS: _weights(network),
+    }
+    for path, data in files.items():
+        folder.write_bytes(path, data)
+    digests = {path: FileDigest(sha256=_sha256(data), num_bytes=len(data)) for path, data in files.items()}
+    manifest = BundleManifest(files=digests).model_dump_json(indent=2).encode()
+    folder.write_bytes(MANIFEST, manifest)
+    return _sha256(manifest)
+
+
+def has_bundle(store: Store) -> bool:
+    """Whether a finished bundle lies in ``store``."""
+    return store.exists(MANIFEST)
+
+
+def load_bundle(url: str) -> Bundle:
+    """The model at a URL or path.
+
+    Raises:
+        BadInput: ``no-model`` if there is none.
+        CorruptData: ``bundle-digest`` if a file is not what was written, ``bad-bundle`` if it cannot be used.
+    """
+    store = open_store(url)
+    try:
+        manifest = store.read_bytes(MANIFEST)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BadInput(
+            "no-model",
+            f"there is no {MANIFEST}: this is not a finished model",
+            where=url,
+            remedy="give the folder RUN/model that osteon train left",
+        ) from error
+    files = _checked_files(store, manifest)
+    try:
+        recipe = parse_recipe(files[RECIPE].decode(), where=f"{url}/{RECIPE}")
+        table = LabelTable.of({int(id_): str(name) for id_, name in json.loads(files[LABELS]).items()})
+        network = build(recipe.model, in_channels=1, num_classes=len(table) + 1)
+        network.load_state_dict(torch.load(io.BytesIO(files[WEIGHTS]), map_location="cpu", weights_only=True))
+    except (KeyError, ValueError, RuntimeError, BadInput) as error:
+        raise CorruptData("bad-bundle", f"the model cannot be used: {error}", where=url) from error
+    return Bundle(recipe, table, network.eval(), _sha256(manifest))
+
+
+def segmenter_of(bundle: Bundle, backend: BackendName = "auto") -> Segmenter:
+    """The model on an engine, as its recipe says it is to be applied."""
+    recipe = bundle.recipe
+    engine = open_backend(bundle.network, backend, recipe.inference.window_shape, recipe.inference.batch_size)
+    return Segmenter(engine, bundle.table, recipe.inference, recipe.intensity, recipe.grid, recipe.postprocess)
+
+
+def _checked_files(store: Store, manifest: bytes) -> dict[str, bytes]:
+    try:
+        listed = BundleManifest.model_validate_json(manifest).files
+    except ValidationError as error:
+        raise CorruptData("bad-bundle", f"{MANIFEST} is damaged", where=store.url) from error
+    files = {}
+    for path, digest in listed.items():
+        try:
+            data = store.read_bytes(path)
+        except FileNotFoundError:
+            data = b""
+        if len(data) != digest.num_bytes or _sha256(data) != digest.sha256:
+            raise CorruptData(
+                "bundle-digest",
+                f"{path} has SHA-256 {_sha256(data)[:12]}…, the manifest says {digest.sha256[:12]}…",
+                where=store.url,
+                remedy="copy the model again from where it was trained",
+            )
+        files[path] = data
+    return files
+
+
+def _weights(network: UNet3d) -> bytes:
+    buffer = io.BytesIO()
+    torch.save({name: value.detach().cpu() for name, value in network.state_dict().items()}, buffer)
+    return buffer.getvalue()
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
