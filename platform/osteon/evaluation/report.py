@@ -65,6 +65,7 @@ def render_html(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> st
     environment.filters |= {
         "score": format_score,
         "mm": format_mm,
+        "tolerance": "{:g}".format,
         "percent": format_percent,
         "signed_percent": format_signed_percent,
         "count": format_count,
