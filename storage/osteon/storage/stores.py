@@ -16,6 +16,8 @@ from osteon.core.errors import BadInput
 from osteon.storage.bucket import Bucket, S3Settings, open_bucket
 from osteon.storage.folder import Folder
 
+Names = list[str]  # `Store.list` hides the built-in name inside its class
+
 
 class Backend(Protocol):
     """What a kind of store has to be able to do; every key is relative, with ``/`` between its parts."""
@@ -70,6 +72,19 @@ class Store:
         return Store((folder / key).as_uri() if folder is not None else f"{self.url}/{key}")
 
     @property
+    def parent_and_name(self) -> tuple[Store, str]:
+        """The store of the folder this one is in, and its name there.
+
+        Raises:
+            BadInput: ``bad-url``: it is a whole bucket, or the root folder.
+        """
+        folder = self.local_path
+        parent, _, name = (str(folder) if folder is not None else self.url.removeprefix("s3://")).rpartition("/")
+        if not parent or not name:
+            raise BadInput("bad-url", f"{self.url} has no folder above it", remedy="add a name to the URL")
+        return Store(Path(parent).as_uri() if folder is not None else f"s3://{parent}"), name
+
+    @property
     def local_path(self) -> Path | None:
         """The folder, or None for an object store."""
         return Path(unquote(urlsplit(self.url).path)) if self.url.startswith("file:") else None
@@ -104,7 +119,7 @@ class Store:
         """Whether there is an object of exactly this key."""
         return self._backend.exists(check_key(key))
 
-    def list(self, prefix: str = "") -> list[str]:
+    def list(self, prefix: str = "") -> Names:
         """Every key below the folder ``prefix``, sorted."""
         return sorted(self.sizes(prefix))
 
@@ -112,7 +127,7 @@ class Store:
         """Bytes by key of every object below the folder ``prefix``."""
         return self._backend.sizes(check_key(prefix) if prefix else "")
 
-    def list_children(self, prefix: str = "") -> list[str]:
+    def list_children(self, prefix: str = "") -> Names:
         """The names directly inside the folder ``prefix``, sorted; objects and folders alike."""
         return self._backend.children(check_key(prefix) if prefix else "")
 
