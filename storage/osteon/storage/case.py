@@ -150,12 +150,12 @@ class StoredCase:
         if not 0 <= level < self.num_levels:
             raise IndexError(f"level {level} of {self.num_levels} of case {self.case_id}")
         if path not in self._volumes:
-            metadata = self.root.arrays[path]
+            metadata = self.root.nodes[path]
             self._volumes[path] = StoredVolume(self.store, self.case_id, path, metadata, self.grid.pooled(level))
         return self._volumes[path]
 
     def _table(self, path: str) -> Array:
-        handle = open_array(self.store, path, self.root.arrays[path])
+        handle = open_array(self.store, path, self.root.nodes[path])
         return PendingBlock(handle.read(), self.case_id, path).result()
 
     def __getstate__(self) -> dict[str, object]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
 
 from osteon.core.errors import CorruptData
 from osteon.core.geometry import Index3, Vector3
@@ -103,9 +104,8 @@ def read_catalog(store: Store) -> list[CatalogRow] | None:
     except FileNotFoundError:
         return None
     try:
-        table = pq.read_table(pa.BufferReader(data)).to_pylist()
-        return [CatalogRow(**{field.name: _frozen(row[field.name]) for field in fields(CatalogRow)}) for row in table]
-    except (pa.ArrowException, OSError, KeyError) as error:
+        return _ROWS.validate_python(pq.read_table(pa.BufferReader(data)).to_pylist())
+    except (pa.ArrowException, OSError, ValidationError) as error:
         raise CorruptData(
             "damaged-catalog",
             f"the catalog cannot be read: {str(error).partition(chr(10))[0]}",
@@ -114,5 +114,4 @@ def read_catalog(store: Store) -> list[CatalogRow] | None:
         ) from error
 
 
-def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+_ROWS = TypeAdapter(list[CatalogRow])

@@ -31,7 +31,7 @@ from osteon.storage.sample import coordinates, merge_samples
 from osteon.storage.stores import Store
 from osteon.storage.zones import merge_zones
 
-Arrays = dict[str, Json]
+Nodes = dict[str, Json]
 
 
 def commit_rows(plan: CasePlan, receipts: Sequence[RowReceipt], provenance: Provenance) -> bool:
@@ -39,17 +39,16 @@ def commit_rows(plan: CasePlan, receipts: Sequence[RowReceipt], provenance: Prov
     rows = _complete(plan, receipts)
     contents = _contents(plan, rows)
     tables = contents.arrays(plan.has_labels)
-    layouts = [*plan.image_layouts(), *plan.labels_layouts()]
     table_layouts = [contents_layout(path, array) for path, array in tables.items()]
-    arrays: Arrays = {each.path: each.metadata() for each in (*layouts, *table_layouts)}
+    layouts = [*plan.image_layouts(), *plan.labels_layouts(), *table_layouts]
+    nodes = {each.path: each.metadata() for each in layouts} | _groups(plan)
     objects = {key: stored for row in rows for key, stored in row.objects.items()}
     for layout in table_layouts:
         objects |= put_array(plan, layout, tables[layout.path])
-    objects |= _put_documents(plan, arrays)
+    objects |= _put_documents(plan, nodes)
     manifest = _manifest(plan, contents, objects, provenance)
-    return _put_root(
-        plan, RootDocument(ome.image_attribute(plan.case_id, plan.grid, plan.num_levels), manifest, arrays)
-    )
+    attribute = ome.image_attribute(plan.case_id, plan.grid, plan.num_levels)
+    return _put_root(plan, RootDocument(attribute, manifest, nodes))
 
 
 def read_root(store: Store, prefix: str) -> RootDocument | None:
@@ -79,13 +78,18 @@ def _contents(plan: CasePlan, rows: Sequence[RowReceipt]) -> Contents:
     return Contents(zones, Foreground(counts, drawn), merge_histograms([row.histograms for row in rows]))
 
 
-def _put_documents(plan: CasePlan, arrays: Arrays) -> dict[str, StoredObject]:
-    documents = {f"{path}/{ROOT_KEY}": metadata for path, metadata in arrays.items()}
-    documents[f"zones/{ROOT_KEY}"] = ome.group_document({})
+def _groups(plan: CasePlan) -> Nodes:
+    """The documents of the groups below the root."""
+    groups = {"zones": ome.group_document({})}
     if plan.has_labels:
         bones = ome.labels_attribute(plan.grid, plan.num_levels, plan.table)
-        documents[f"labels/{ROOT_KEY}"] = ome.group_document({"ome": ome.label_list_attribute()})
-        documents[f"{LABELS_GROUP}/{ROOT_KEY}"] = ome.group_document({"ome": bones})
+        groups["labels"] = ome.group_document({"ome": ome.label_list_attribute()})
+        groups[LABELS_GROUP] = ome.group_document({"ome": bones})
+    return groups
+
+
+def _put_documents(plan: CasePlan, nodes: Nodes) -> dict[str, StoredObject]:
+    documents = {f"{path}/{ROOT_KEY}": metadata for path, metadata in nodes.items()}
     encoded = {key: json.dumps(document, indent=1).encode() for key, document in documents.items()}
     with ThreadPoolExecutor(NUM_UPLOADS) as uploads:
         keys = [f"{plan.prefix}/{key}" for key in encoded]

@@ -41,7 +41,7 @@ class Contents:
 
     def arrays(self, has_labels: bool) -> dict[str, Array]:
         """The arrays to store, by path."""
-        arrays = {
+        arrays: dict[str, Array] = {
             HU_MIN: self.zones.hu_min,
             HU_MAX: self.zones.hu_max,
             CLASSES: self.zones.classes,

@@ -70,15 +70,24 @@ class Fingerprint(_Frozen):
 
 def fingerprint(rows: Sequence[CatalogRow], histograms: Histograms) -> Fingerprint:
     """The fingerprint of the cases of ``rows``, whose merged histograms are given."""
-    spacings = np.array([row.spacing_mm for row in rows]).reshape(-1, 3)
-    shapes = np.array([row.shape for row in rows]).reshape(-1, 3)
+    spacings = np.array([row.spacing_mm for row in rows])
     return Fingerprint(
         num_cases=len(rows),
         num_labelled=sum(row.has_labels for row in rows),
-        spacing_mm=tuple(np.median(spacings, axis=0).tolist()) if rows else None,
-        smallest_spacing_mm=tuple(spacings.min(axis=0).tolist()) if rows else None,
-        largest_spacing_mm=tuple(spacings.max(axis=0).tolist()) if rows else None,
-        shape=tuple(int(n) for n in np.median(shapes, axis=0)) if rows else None,
+        spacing_mm=_vector(np.median(spacings, axis=0)) if rows else None,
+        smallest_spacing_mm=_vector(spacings.min(axis=0)) if rows else None,
+        largest_spacing_mm=_vector(spacings.max(axis=0)) if rows else None,
+        shape=_index(np.median([row.shape for row in rows], axis=0)) if rows else None,
         whole=Intensities.of(histograms[WHOLE]),
         foreground=Intensities.of(histograms[FOREGROUND]),
     )
+
+
+def _vector(values: npt.NDArray[np.float64]) -> Vector3:
+    z, y, x = (float(value) for value in values)
+    return z, y, x
+
+
+def _index(values: npt.NDArray[np.float64]) -> Index3:
+    z, y, x = (int(value) for value in values)
+    return z, y, x

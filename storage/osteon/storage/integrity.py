@@ -57,7 +57,7 @@ def _damaged_chunks(store: Store, prefix: str, root: RootDocument, key: str) -> 
     layout = _layout(root.manifest, path)
     if layout is None or not shard:
         return "it is a small array or a metadata document"
-    handle = open_array(store.child(*prefix.split("/")), path, root.arrays[path])
+    handle = open_array(store.child(*prefix.split("/")), path, root.nodes[path])
     errors = []
     for region in _chunks(layout, shard):
         try:

@@ -143,12 +143,13 @@ class RootDocument:
     Attributes:
         ome: the OME-Zarr attribute.
         manifest: our own attribute.
-        arrays: zarr metadata by path of every array (zarr-python's inline consolidated metadata).
+        nodes: the ``zarr.json`` by path of every array and group below (zarr-python's inline consolidated metadata), so
+            that a case opens with one request.
     """
 
     ome: Json
     manifest: Manifest
-    arrays: dict[str, Json]
+    nodes: dict[str, Json]
 
     def to_bytes(self) -> bytes:
         """The document, with a digest over its content."""
@@ -156,7 +157,7 @@ class RootDocument:
             "zarr_format": 3,
             "node_type": "group",
             "attributes": {"ome": self.ome, "osteon": self.manifest.model_dump(mode="json")},
-            "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": self.arrays},
+            "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": self.nodes},
         }
         attributes = content["attributes"]
         assert isinstance(attributes, dict)

@@ -55,9 +55,9 @@ def _ceil_shape(shape: tuple[int, ...], side: int) -> Index3:
 def _sum_blocks(
     array: npt.NDArray[np.signedinteger[Any]], dtype: type[np.signedinteger[Any]]
 ) -> npt.NDArray[np.signedinteger[Any]]:
-    planes = np.add(array[0::2], array[1::2], dtype=dtype)
+    planes: npt.NDArray[np.signedinteger[Any]] = np.add(array[0::2], array[1::2], dtype=dtype)
     lines = planes[:, 0::2] + planes[:, 1::2]
-    return lines[:, :, 0::2] + lines[:, :, 1::2]
+    return np.asarray(lines[:, :, 0::2] + lines[:, :, 1::2])
 
 
 def _majority(labels: Array) -> Array:

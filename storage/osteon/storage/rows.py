@@ -87,12 +87,12 @@ def _check_shapes(plan: CasePlan, row: int, image: npt.NDArray[np.int16], labels
 def _shards(
     plan: CasePlan, row: int, image: npt.NDArray[np.int16], labels: Array | None
 ) -> Iterator[tuple[str, bytes]]:
-    for layout, block in zip(plan.image_layouts(), image_levels(image, plan.num_levels), strict=True):
-        yield from _encoded(layout, row, block)
+    for layout, averaged in zip(plan.image_layouts(), image_levels(image, plan.num_levels), strict=True):
+        yield from _encoded(layout, row, averaged)
     if labels is not None:
         stored = labels.astype(plan.labels_dtype, copy=False)
-        for layout, block in zip(plan.labels_layouts(), label_levels(stored, plan.num_levels), strict=True):
-            yield from _encoded(layout, row, block)
+        for layout, voted in zip(plan.labels_layouts(), label_levels(stored, plan.num_levels), strict=True):
+            yield from _encoded(layout, row, voted)
 
 
 def _encoded(layout: ArrayLayout, row: int, block: Array) -> Iterator[tuple[str, bytes]]:
