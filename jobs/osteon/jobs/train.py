@@ -243,12 +243,12 @@ class _Follower:
 
 def _save_model(folder: RunFolder, record: RunRecord) -> None:
     """Make the bundle from the best checkpoint: of highest validation Dice, or the newest without validation cases."""
-    checkpoints = folder.checkpoints
-    best = checkpoints.best()
-    if best is None:
-        raise CorruptData("no-checkpoint", "the run left no whole checkpoint", where=checkpoints.store.url)
+    found = folder.checkpoints.best()
+    if found is None:
+        raise CorruptData("no-checkpoint", "the run left no whole checkpoint", where=folder.store.url)
+    best, state = found
     trainer = new_trainer(record, Team(), torch.device("cpu"))
-    trainer.load_state_dict(checkpoints.load(best))
+    trainer.load_state_dict(state)
     metrics: dict[str, Any] = {"step": best.step}
     if best.dice is not None:
         metrics["mean_dice"] = best.dice

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,10 @@ class CheckpointManifest(BaseModel):
     dice: float | None
     sha256: str
     num_bytes: int
+
+
+Loaded = tuple[CheckpointManifest, dict[str, Any]]
+"""A checkpoint and its state."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +94,13 @@ class Checkpoints:
         state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         return state
 
-    def latest(self) -> tuple[CheckpointManifest, dict[str, Any]] | None:
-        """The newest checkpoint that is whole, with its state; torn ones are named in a warning."""
-        for manifest in reversed(self.manifests()):
-            try:
-                return manifest, self.load(manifest)
-            except CorruptData as error:
-                warnings.warn(f"passed over: {error}", RuntimeWarning, stacklevel=2)
-        return None
+    def latest(self) -> Loaded | None:
+        """The newest checkpoint that is whole; torn ones are named in a warning."""
+        return self._first_whole(self.manifests()[::-1])
 
-    def best(self) -> CheckpointManifest | None:
-        """The checkpoint of the highest validation Dice (the later of equals), or the newest if none was validated."""
-        ranked = self._by_dice()
-        manifests = self.manifests()
-        return ranked[0] if ranked else manifests[-1] if manifests else None
+    def best(self) -> Loaded | None:
+        """The whole checkpoint of the highest validation Dice (the later of equals), or the newest if none has one."""
+        return self._first_whole(self._by_dice()) or self.latest()
 
     def prune(self, *, keep_best: int) -> None:
         """Delete all but the newest two and the ``keep_best`` of highest Dice; also what killed writers left."""
@@ -115,6 +113,14 @@ class Checkpoints:
             if step is not None and step < newest and step not in kept:
                 self.store.delete(f"{name}/{MANIFEST}")  # first, so that a half-deleted checkpoint is none
                 self.store.delete(name)
+
+    def _first_whole(self, manifests: Iterable[CheckpointManifest]) -> Loaded | None:
+        for manifest in manifests:
+            try:
+                return manifest, self.load(manifest)
+            except CorruptData as error:
+                warnings.warn(f"passed over: {error}", RuntimeWarning, stacklevel=3)
+        return None
 
     def _by_dice(self) -> list[CheckpointManifest]:
         judged = [

@@ -1,0 +1,43 @@
+"""From a recipe's numbers to a network."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from osteon.models.build import UNet3dSpec, build, num_parameters
+
+
+def test_network_has_the_levels_and_classes_asked_for() -> None:
+    network = build(UNet3dSpec(channels=(4, 8, 16), num_auxiliary=1), in_channels=2, num_classes=7)
+    assert network.stride == (4, 4, 4)
+    assert network.head.out_channels == 7
+    assert [tuple(level.shape) for level in network.forward_deep(torch.zeros(1, 2, 8, 8, 8))] == [
+        (1, 7, 8, 8, 8),
+        (1, 7, 4, 4, 4),
+    ]
+
+
+def test_spec_knows_the_stride_of_its_network() -> None:
+    spec = UNet3dSpec(channels=(2, 2, 2, 2), num_auxiliary=0)
+    assert {spec.stride} == set(build(spec, in_channels=1, num_classes=2).stride)
+
+
+def test_parameters_are_counted() -> None:
+    network = build(UNet3dSpec(channels=(2, 3), num_auxiliary=0), in_channels=1, num_classes=2)
+    convolutions = 27 * (1 * 2 + 2 * 2 + 2 * 3 + 3 * 3 + 4 * 2 + 2 * 2)
+    norms = 2 * (2 + 2 + 3 + 3 + 2 + 2)
+    assert num_parameters(network) == convolutions + norms + (3 * 2 * 8 + 2) + (2 * 2 + 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"channels": (4,)}, "at least 2"),
+        ({"channels": (4, 0)}, "must be positive"),
+        ({"channels": (4, 8), "num_auxiliary": 1}, "more than the 0 decoder levels"),
+        ({"depth": 3}, "Extra inputs"),
+    ],
+)
+def test_impossible_numbers_are_refused(values: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        UNet3dSpec.model_validate(values)

@@ -1,0 +1,79 @@
+"""Dice and cross-entropy against numbers worked out by hand, and against MONAI's."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from monai.losses import DiceCELoss
+from pydantic import ValidationError
+
+from osteon.training.losses import DeepLoss, DiceCrossEntropy, LossSpec
+
+EVEN = torch.zeros(1, 2, 1, 1, 4)  # both classes get probability 1/2 everywhere
+LABELS = torch.tensor([[[[0, 0, 0, 1]]]], dtype=torch.uint8)
+
+
+def test_cross_entropy_of_an_even_guess_is_the_logarithm_of_two() -> None:
+    loss = DiceCrossEntropy(LossSpec(dice=0))(EVEN, LABELS)
+    assert float(loss) == pytest.approx(math.log(2))
+
+
+def test_dice_of_an_even_guess_by_hand() -> None:
+    # Foreground: overlap 1/2, sizes 4 * 1/2 and 1: Dice 2 * (1/2) / 3. Background: overlap 3/2, sizes 2 and 3.
+    foreground, background = 1 / 3, 3 / 5
+    only = DiceCrossEntropy(LossSpec(cross_entropy=0))(EVEN, LABELS)
+    both = DiceCrossEntropy(LossSpec(cross_entropy=0, include_background=True))(EVEN, LABELS)
+    assert float(only) == pytest.approx(1 - foreground, abs=1e-4)
+    assert float(both) == pytest.approx(1 - (foreground + background) / 2, abs=1e-4)
+
+
+def test_batch_dice_joins_the_images() -> None:
+    logits = torch.tensor([[20.0, -20.0], [-20.0, 20.0]]).reshape(2, 2, 1, 1, 1)  # image 0: background, 1: bone
+    labels = torch.ones(2, 1, 1, 1, dtype=torch.int16)
+    joined = DiceCrossEntropy(LossSpec(cross_entropy=0))(logits, labels)
+    apart = DiceCrossEntropy(LossSpec(cross_entropy=0, batch_dice=False))(logits, labels)
+    assert float(joined) == pytest.approx(1 - 2 / 3, abs=1e-4)
+    assert float(apart) == pytest.approx((1 + 0) / 2, abs=1e-4)
+
+
+def test_weights_scale_the_parts() -> None:
+    dice = DiceCrossEntropy(LossSpec(cross_entropy=0))(EVEN, LABELS)
+    entropy = DiceCrossEntropy(LossSpec(dice=0))(EVEN, LABELS)
+    both = DiceCrossEntropy(LossSpec(dice=2, cross_entropy=0.5))(EVEN, LABELS)
+    torch.testing.assert_close(both, 2 * dice + 0.5 * entropy)
+
+
+@pytest.mark.parametrize("batch_dice", [True, False])
+@pytest.mark.parametrize("include_background", [True, False])
+def test_values_and_gradients_are_monais(batch_dice: bool, include_background: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 4, 3, 5, 6, generator=generator, requires_grad=True)
+    labels = torch.randint(0, 3, (2, 3, 5, 6), generator=generator)  # class 3 occurs nowhere
+    reference = DiceCELoss(softmax=True, to_onehot_y=True, batch=batch_dice, include_background=include_background)
+    ours = DiceCrossEntropy(LossSpec(batch_dice=batch_dice, include_background=include_background))
+    expected, found = reference(logits, labels[:, None]), ours(logits, labels)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found, logits), torch.autograd.grad(expected, logits))
+
+
+def test_bfloat16_logits_are_computed_in_float32() -> None:
+    loss = DiceCrossEntropy(LossSpec())(
+        torch.randn(1, 2, 4, 4, 4).bfloat16(), torch.zeros(1, 4, 4, 4, dtype=torch.uint8)
+    )
+    assert loss.dtype == torch.float32
+
+
+def test_deep_loss_weighs_levels_by_halves_and_thins_labels() -> None:
+    labels = torch.randint(0, 3, (1, 4, 4, 4))
+    levels = [torch.randn(1, 3, side, side, side) for side in (4, 2, 1)]
+    loss = DiceCrossEntropy(LossSpec())
+    parts = [loss(level, labels[:, ::step, ::step, ::step]) for level, step in zip(levels, (1, 2, 4), strict=True)]
+    expected = (parts[0] + parts[1] / 2 + parts[2] / 4) / 1.75
+    torch.testing.assert_close(DeepLoss(LossSpec())(levels, labels), expected)
+
+
+@pytest.mark.parametrize("values", [{"dice": 0, "cross_entropy": 0}, {"dice": -1}, {"focal": 1}])
+def test_impossible_losses_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        LossSpec.model_validate(values)

@@ -1,0 +1,83 @@
+"""One step of training and the state it changes."""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from osteon.data.loader import Batch
+from osteon.training.trainer import Trainer
+
+NewTrainer = Callable[..., Trainer]
+Batches = Callable[[int, int], Iterator[Batch]]
+
+
+def losses(trainer: Trainer, batches: Batches, stop: int) -> list[float]:
+    found = []
+    for batch in batches(trainer.step, stop):
+        found.append(float(trainer.train_step(batch.image_BCZYX, batch.labels_BZYX, progress=0.3).loss))
+    return found
+
+
+def through_bytes(state: dict[str, Any]) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
+    return loaded
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+def test_loss_falls(new_trainer: NewTrainer, batches: Batches, optimizer: str) -> None:
+    curve = losses(new_trainer(optimizer=optimizer, learning_rate=1e-2), batches, 30)
+    assert curve[-1] < 0.6 * curve[0]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("optim", [{}, {"optimizer": "sgd"}, {"ema_decay": 0.9}])
+def test_restored_state_goes_on_as_if_never_interrupted(
+    new_trainer: NewTrainer, batches: Batches, precision: str, optim: dict[str, Any]
+) -> None:
+    unbroken = new_trainer(precision, **optim)
+    expected = losses(unbroken, batches, 8)
+    first = new_trainer(precision, **optim)
+    start = losses(first, batches, 4)
+    second = new_trainer(precision, **optim)
+    second.load_state_dict(through_bytes(first.state_dict()))
+    assert second.step == 4
+    assert start + losses(second, batches, 8) == expected
+    for kept, resumed in zip(unbroken.judged.parameters(), second.judged.parameters(), strict=True):
+        assert torch.equal(kept, resumed)
+
+
+def test_bfloat16_computes_roughly_the_same_loss(new_trainer: NewTrainer, batches: Batches) -> None:
+    assert losses(new_trainer("bf16"), batches, 1) == pytest.approx(losses(new_trainer(), batches, 1), rel=0.02)
+
+
+def test_gradients_are_clipped_to_the_norm_and_the_norm_before_is_told(
+    new_trainer: NewTrainer, batches: Batches
+) -> None:
+    trainer = new_trainer(gradient_clip=1e-3, optimizer="sgd", weight_decay=0, learning_rate=1.0, schedule="constant")
+    before = [value.detach().clone() for value in trainer.network.parameters()]
+    batch = next(batches(0, 1))
+    step = trainer.train_step(batch.image_BCZYX, batch.labels_BZYX, progress=0.5)
+    assert float(step.gradient_norm) > 1e-2
+    moved = torch.cat([(a - b).flatten() for a, b in zip(before, trainer.network.parameters(), strict=True)])
+    assert float(moved.detach().norm()) == pytest.approx(1.99e-3, rel=1e-3)  # (1 + Nesterov's 0.99) * clip
+
+
+def test_averaged_weights_follow_slowly_and_are_the_ones_judged(new_trainer: NewTrainer, batches: Batches) -> None:
+    trainer = new_trainer(ema_decay=0.5)
+    first = trainer.network.head.weight.detach().clone()
+    losses(trainer, batches, 1)
+    now = trainer.network.head.weight.detach()
+    assert trainer.judged is trainer.average
+    decay = 1 / 10  # of the very first step, whatever the recipe says
+    torch.testing.assert_close(trainer.judged.head.weight, decay * first + (1 - decay) * now)
+
+
+def test_the_network_itself_is_judged_without_averaging(new_trainer: NewTrainer) -> None:
+    trainer = new_trainer()
+    assert trainer.judged is trainer.network
