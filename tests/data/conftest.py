@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from osteon.core.errors import BadInput
 from osteon.core.geometry import Grid, Index3, Vector3
 from osteon.core.labels import LabelTable, table_for
 from osteon.core.volume import Array, Foreground, Zones
@@ -90,7 +91,8 @@ class MemoryCase:
         return MemoryVolume(pool(self.hu, level), self.grid.pooled(level), level, self.ledger)
 
     def labels(self, level: int = 0) -> MemoryVolume:
-        assert self.ids is not None
+        if self.ids is None:
+            raise BadInput("no-labels", "this case has no labels", where=f"case {self.case_id}")
         step = 2**level
         return MemoryVolume(self.ids[::step, ::step, ::step], self.grid.pooled(level), level, self.ledger)
 

@@ -1,7 +1,9 @@
 import itertools
+import shutil
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from osteon.core.labels import LabelTable
 from osteon.data.loader import Batch, PatchLoader, center_of
 from osteon.data.preprocess import Intensity, ModelGrid, level_for, locate, resample_linear
 from osteon.data.sampling import PatchLocation, PatchSampler, SamplingSpec
+from osteon.storage.dataset import Dataset
+from osteon.storage.writer import write_case
 
 MakeCase = Callable[..., Any]
 HU = Intensity(clip_hu=(-1024, 3071), mean=0, std=1)
@@ -45,14 +49,18 @@ def patches(batches: list[Batch]) -> list[tuple[PatchLocation, Any, Any, list[An
     ]
 
 
-def test_native_patches_are_the_scans_voxels_with_edges_repeated(make_case: MakeCase, table: LabelTable) -> None:
-    cases = [make_case(seed=k) for k in range(2)]
-    shape = (8, 12, 16)
-    for location, image, labels, _ in patches(list(loader_of(cases, table)(0, 12))):
+def check_voxels(batches: list[Batch], cases: list[Any], table: LabelTable, shape: Any) -> None:
+    """Patches are the scans' own voxels about their centres."""
+    for location, image, labels, _ in patches(batches):
         case = cases[location.case]
         start = [c - n // 2 for c, n in zip(location.center, shape, strict=True)]
         assert np.array_equal(image, crop(case.hu, start, shape))
         assert np.array_equal(labels, table.class_of()[crop(case.ids, start, shape)])
+
+
+def test_native_patches_are_the_scans_voxels_with_edges_repeated(make_case: MakeCase, table: LabelTable) -> None:
+    cases = [make_case(seed=k) for k in range(2)]
+    check_voxels(list(loader_of(cases, table)(0, 12)), cases, table, (8, 12, 16))
 
 
 def test_batches_are_normalised_and_typed(make_case: MakeCase, table: LabelTable) -> None:
@@ -211,3 +219,35 @@ def test_other_errors_come_out_noting_the_case(make_case: MakeCase, table: Label
     with pytest.raises(OSError, match="no route") as caught:
         list(loader_of([case], table)(0, 1))
     assert caught.value.__notes__ == ["while reading case case-0"]
+
+
+@pytest.fixture
+def stored(make_case: MakeCase, table: LabelTable, tmp_path: Path) -> tuple[list[Any], Dataset]:
+    """Two cases, in memory and in a dataset."""
+    cases = [make_case((70, 80, 90), seed=k, num_levels=2) for k in range(2)]
+    dataset = Dataset.create(str(tmp_path / "dataset"), "test", table)
+    for case in cases:
+        write_case(dataset, case.case_id, case.hu, case.ids, case.grid)
+    return cases, dataset
+
+
+def test_stored_cases_are_read_voxel_for_voxel(
+    stored: tuple[list[Any], Dataset], table: LabelTable, pooled: Callable[..., Any]
+) -> None:
+    cases, dataset = stored
+    shape = (16, 12, 20)
+    opened = [dataset.case(case.case_id) for case in cases]
+    check_voxels(list(loader_of(opened, table, patch_shape=shape)(0, 10)), cases, table, shape)
+    for location, _, _, contexts in patches(list(loader_of(opened, table, patch_shape=shape, num_contexts=1)(0, 10))):
+        start = [int((c + 0.5) / 2 + 0.5) - n // 2 for c, n in zip(location.center, shape, strict=True)]
+        assert np.array_equal(contexts[0], crop(pooled(cases[location.case].hu, 1), start, shape))
+
+
+def test_a_lost_shard_stops_the_run_and_names_the_case(
+    stored: tuple[list[Any], Dataset], table: LabelTable, tmp_path: Path
+) -> None:
+    cases, dataset = stored
+    opened = [dataset.case(case.case_id) for case in cases]
+    shutil.rmtree(tmp_path / "dataset" / "cases" / "case-1.zarr" / "0" / "c")
+    with pytest.raises(CorruptData, match=r"^case case-1, array 0, .*lost-shard"):
+        list(loader_of(opened, table)(0, 20))

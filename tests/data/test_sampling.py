@@ -103,7 +103,7 @@ def test_without_any_chunk_at_the_floor_the_whole_volume_counts(make_case: MakeC
 def test_refusals(make_case: MakeCase, table: LabelTable) -> None:
     with pytest.raises(BadInput, match="no-cases"):
         PatchSampler([], spec(), table, seed=0)
-    with pytest.raises(BadInput, match=r"case-0: .*case-without-labels"):
+    with pytest.raises(BadInput, match=r"case case-0: .*no-labels"):
         PatchSampler([make_case(labelled=False)], spec(), table, seed=0)
     with pytest.raises(BadInput, match="no-foreground"):
         PatchSampler([make_case(names=("sacrum",))], spec(), table.subset([table.ids["sternum"]]), seed=0)

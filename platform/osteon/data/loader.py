@@ -262,6 +262,8 @@ def _naming(case: TrainingCase) -> Iterator[None]:
     try:
         yield
     except OsteonError as error:
+        if case.case_id in error.where:
+            raise
         raise error.at(f"case {case.case_id}" + (f", {error.where}" if error.where else "")) from error
     except Exception as error:
         error.add_note(f"while reading case {case.case_id}")
