@@ -48,6 +48,8 @@ def report(table: LabelTable) -> Report:
         recipe="tiny",
         dataset="<b>ward & lab</b>",
         dataset_url="s3://archive/ward",
+        split="all",
+        seen_in_training=("a",),
         backend="torch",
         started="2026-01-02T03:04:05Z",
         seconds={"a": 1.25, "b": 2.0},
@@ -126,6 +128,7 @@ def test_pictures_and_chart_can_be_read_aloud(report: Report) -> None:
 def test_the_page_shows_what_went_wrong_first(report: Report) -> None:
     text = Page(render_html(report, {})).text
 
+    assert "1 of 2 cases were learnt from in training" in text
     assert "b: missed hip left; false positive hip right" in text
     assert "hip left: 50\u202f% of it was called a bone of the other side" in text
     assert "Not scored: not labelled in the datasetskull" in text.replace("\n", "")

@@ -105,6 +105,8 @@ class RunFacts(Score):
         recipe: name of the recipe it was trained by.
         dataset: name of the dataset.
         dataset_url: where it was read from.
+        split: how the cases were chosen: ``validation``, ``test`` or ``all`` of the dataset, or ``named``.
+        seen_in_training: those of the cases that the model learnt from; ``None`` where the model does not say.
         backend: what computed the network.
         started: time in UTC, ISO 8601.
         seconds: of segmentation, by case.
@@ -119,6 +121,8 @@ class RunFacts(Score):
     recipe: str
     dataset: str
     dataset_url: str
+    split: Literal["validation", "test", "all", "named"]
+    seen_in_training: tuple[str, ...] | None
     backend: str
     started: str
     seconds: dict[str, float]

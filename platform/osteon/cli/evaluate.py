@@ -1,0 +1,65 @@
+"""`osteon evaluate`: how well a model does on labelled cases."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from osteon.evaluation.summary import Report
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or s3:// URL of a model: RUN/model.")],
+    data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Folder or s3:// URL of the dataset.")],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder or s3:// URL for the report.")],
+    cases: Annotated[str | None, typer.Option("--cases", metavar="A,B", help="Ids of the cases, by commas.")] = None,
+    split: Annotated[
+        Literal["validation", "test", "all"] | None,
+        typer.Option(
+            "--split",
+            help="The cases held out in training (the default), those not used in it at all, or all with labels.",
+        ),
+    ] = None,
+    backend: Annotated[
+        Literal["auto", "torch", "openvino"], typer.Option("--backend", help="What computes the network.")
+    ] = "auto",
+    tolerance_mm: Annotated[
+        float, typer.Option("--tolerance-mm", help="Up to which distance a surface counts as right.")
+    ] = 3.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report, without its cases' details, as JSON.")
+    ] = False,
+) -> None:
+    """Segment labelled cases and compare with their labels; leaves report.json and report.html in DIR."""
+    from osteon.jobs.evaluate import evaluate as run
+
+    names = None if cases is None else [name.strip() for name in cases.split(",") if name.strip()]
+    report = run(
+        model,
+        data,
+        names,
+        out,
+        split=split,
+        backend=backend,
+        tolerance_mm=tolerance_mm,
+        progress=not as_json and sys.stderr.isatty(),
+    )
+    if as_json:
+        print(json.dumps({"out": out, **report.model_dump(mode="json", exclude={"details"})}))
+    else:
+        print(_sentence(report, out))
+
+
+def _sentence(report: Report, out: str) -> str:
+    from osteon.evaluation.report import REPORT_HTML, format_mm, format_score
+
+    overall = report.overall
+    return (
+        f"mean Dice {format_score(overall.dsc.mean)} over {overall.dsc.count} bones in {len(report.cases)} cases, "
+        f"median HD95 {format_mm(overall.hd95_mm.median)} mm, {report.missed} missed, "
+        f"{report.false_positives} false positive; the report is in {out.rstrip('/')}/{REPORT_HTML}"
+    )
