@@ -1,0 +1,18 @@
+"""The digest of a scan's source bytes: the same whatever the files are called and in which order they lie."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def digest_file(path: Path) -> bytes:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def combine(digests: Iterable[bytes]) -> str:
+    """SHA-256, in hexadecimal, of the files' digests in sorted order."""
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()

@@ -1,0 +1,143 @@
+"""Volumes that are one header and one block of numbers (NIfTI, MetaImage, NRRD): what their headers come down to.
+
+A header is believed only after its declared size was checked against the bytes there are. Compressed blocks are
+inflated once, piece by piece, to a file that is then mapped: memory stays bounded whatever the scan's size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from osteon.core.errors import BadScan
+from osteon.core.geometry import Grid, Index3
+from osteon.storage.readers.inflate import inflate
+from osteon.storage.readers.planes import RawVolume, new_spool
+
+MAX_VOLUME_BYTES = 1 << 36  # 64 GiB: no CT scan comes near
+
+Matrix4 = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the voxels of a file lie, as its header says.
+
+    Attributes:
+        shape: voxels along the file's axes, slowest first.
+        affine: 4x4, from index (slowest axis first, 1) to patient z, y, x (LPS) in mm; axes may be oblique.
+    """
+
+    shape: Index3
+    affine: Matrix4
+
+    @classmethod
+    def of_columns(cls, shape_xyz: tuple[int, ...], axes_xyz: npt.ArrayLike, origin_xyz: npt.ArrayLike) -> Geometry:
+        """From the fastest axis first: a 3x3 matrix whose column k is the step (x, y, z LPS) along axis k."""
+        affine = np.eye(4)
+        affine[:3, :3] = np.asarray(axes_xyz, np.float64)[::-1, ::-1]
+        affine[:3, 3] = np.asarray(origin_xyz, np.float64)[::-1]
+        x, y, z = shape_xyz
+        return cls((z, y, x), tuple(tuple(float(value) for value in row) for row in affine))
+
+    @property
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """The affine as an array."""
+        return np.asarray(self.affine)
+
+    def grid(self) -> Grid:
+        """The geometry as a grid.
+
+        Raises:
+            BadScan: ``singular-affine``, ``sheared-affine``.
+        """
+        return Grid.from_affine(self.shape, self.affine)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """What a volume file's header says, checked for sense but not yet against the file's bytes.
+
+    Attributes:
+        path: the file that holds the voxels.
+        geometry: where they lie.
+        dtype: numpy's name of the stored type, with byte order.
+        offset: first byte of the voxels (``raw``), or of the compressed stream.
+        encoding: how the voxels are packed.
+        skip: inflated bytes before the voxels.
+        layers: values per voxel, next to each other in the file; 1 except for label files with overlapping segments.
+        slope: HU are stored * slope + intercept.
+        intercept: see slope.
+        notes: what to record in the provenance.
+        keys: the header's own keys and values, where the format has them.
+    """
+
+    path: str
+    geometry: Geometry
+    dtype: str
+    offset: int
+    encoding: Literal["raw", "deflate"] = "raw"
+    skip: int = 0
+    layers: int = 1
+    slope: float = 1.0
+    intercept: float = 0.0
+    notes: tuple[str, ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the voxels, not compressed."""
+        return math.prod(self.geometry.shape) * self.layers * np.dtype(self.dtype).itemsize
+
+
+def check_shape(shape_xyz: tuple[int, ...]) -> None:
+    """Refuse (``dimensions``) what is no volume."""
+    if len(shape_xyz) != 3 or min(shape_xyz) < 1:
+        what = f"the dimensions {'x'.join(map(str, shape_xyz))} are not those of one volume"
+        raise BadScan("dimensions", what, remedy="split time series and colour images; one file holds one scan")
+
+
+def check_geometry(geometry: Geometry) -> None:
+    """Refuse (``singular-affine``) an affine that does not map voxels to distinct positions."""
+    matrix = geometry.matrix
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    usable = np.isfinite(matrix).all() and (lengths > 1e-6).all() and (lengths < 1e4).all()
+    if not (usable and abs(np.linalg.det(matrix[:3, :3] / np.where(lengths > 0, lengths, 1))) > 1e-3):
+        what = f"the affine {matrix[:3].round(6).tolist()} does not map voxels to distinct positions"
+        raise BadScan("singular-affine", what, remedy="mend the header's spacing and orientation fields")
+
+
+def map_voxels(raster: Raster, scratch: Path) -> RawVolume:
+    """The voxels as a mapped file: the source itself if they lie there as they are, else a copy in ``scratch``.
+
+    Layers are kept as the fastest part of the last axis.
+
+    Raises:
+        BadScan: ``declared-size``, ``truncated-pixels``, ``inflated-size``, ``corrupt-compression``.
+    """
+    path, size = Path(raster.path), raster.num_bytes
+    shape = (*raster.geometry.shape[:2], raster.geometry.shape[2] * raster.layers)
+    if size > MAX_VOLUME_BYTES:
+        raise BadScan(
+            "declared-size", f"the header declares {size} bytes of voxels, at most {MAX_VOLUME_BYTES} are read"
+        )
+    if raster.encoding == "raw":
+        available = path.stat().st_size - raster.offset
+        if available < size:
+            what = f"the header declares {size} bytes of voxels, {max(0, available)} are there"
+            raise BadScan("truncated-pixels", what, remedy="fetch or export the file again")
+        return RawVolume(str(path), raster.offset, raster.dtype, shape)
+    copy = new_spool(scratch)
+    try:
+        with copy.open("wb") as file:
+            for piece in inflate(path, offset=raster.offset, skip=raster.skip, size=size):
+                file.write(piece)
+    except BadScan:
+        copy.unlink()
+        raise
+    return RawVolume(str(copy), 0, raster.dtype, shape)
