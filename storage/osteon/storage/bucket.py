@@ -182,9 +182,9 @@ class Bucket:
         message = str(error)
         if "NoSuchBucket" in message or "InvalidBucketName" in message:
             return self._no_bucket()
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-            return denied(self._url(key))
         first_line = message.partition("\n")[0]
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError) or "403 Forbidden" in first_line:
+            return denied(self._url(key))
         if "HTTP error" in first_line:
             return unreachable(self._url(key))
         return StoreError("store-failed", first_line, where=self._url(key), remedy="run the same command again")
