@@ -62,8 +62,11 @@ def merge_zones(rows: Sequence[ZoneRow]) -> tuple[Zones, dict[int, int]]:
 
 
 def _reduce(function: np.ufunc, image: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    for axis, (side, size) in enumerate(zip(image.shape, ZONE_SHAPE, strict=True)):
-        image = function.reduceat(image, np.arange(0, side, size), axis=axis)
+    """The least or greatest HU of each chunk: planes first, which numpy reduces at memory speed (reduceat does not)."""
+    for axis, size in enumerate(ZONE_SHAPE):
+        starts = range(0, image.shape[axis], size)
+        parts = [function.reduce(image[(slice(None),) * axis + (slice(i, i + size),)], axis=axis) for i in starts]
+        image = np.stack(parts, axis=axis)
     return image
 
 
