@@ -105,14 +105,14 @@ class Dataset:
     def catalog(self) -> list[CatalogRow]:
         """One row per committed case, sorted; cases committed since the last refresh are opened for theirs."""
         known = {row.case_id: row for row in read_catalog(self.store) or []}
-        present = self._folders()
+        present = self.folders()
         new = [case.manifest for case in self._open_committed(set(present) - set(known))]
         rows = [known[case_id] for case_id in present if case_id in known] + [CatalogRow.of(each) for each in new]
         return sorted(rows, key=lambda row: row.case_id)
 
     def fingerprint(self) -> Fingerprint:
         """The dataset in a few numbers, as of the last refresh; made now if there was none."""
-        return _read_record(self.store).fingerprint or _survey(self._open_committed(self._folders()))
+        return _read_record(self.store).fingerprint or _survey(self._open_committed(self.folders()))
 
     def refresh(self) -> None:
         """Rebuild the catalog, the label table and the fingerprint from the committed cases.
@@ -120,7 +120,7 @@ class Dataset:
         Raises:
             CorruptData: a case's manifest or histograms are damaged.
         """
-        self.index(self._open_committed(self._folders()))
+        self.index(self._open_committed(self.folders()))
 
     def index(self, cases: Sequence[StoredCase]) -> None:
         """Write catalog, label table and fingerprint of these cases."""
@@ -130,7 +130,8 @@ class Dataset:
         write_catalog(self.store, [CatalogRow.of(case.manifest) for case in cases])
         self.store.write_bytes(DATASET_KEY, _encoded(record.model_copy(update=update)))
 
-    def _folders(self) -> list[str]:
+    def folders(self) -> list[str]:
+        """Ids of all cases, committed or not."""
         names = self.store.list_children(CASES)
         return [name.removesuffix(".zarr") for name in names if name.endswith(".zarr")]
 

@@ -63,9 +63,9 @@ def _damaged_chunks(store: Store, prefix: str, root: RootDocument, key: str) -> 
         try:
             PendingBlock(handle[region].read(), root.manifest.case_id, path).result()
         except CorruptData as error:
-            errors.append(error.where.rpartition("array ")[2])
+            errors.append(error.where.partition(f"array {path}, ")[2])
     named = "; ".join(errors[:NAMED_CHUNKS])
-    return f"{len(errors)} chunks cannot be read: {named}" if errors else "every chunk can be read"
+    return f"chunks that cannot be read: {len(errors)}: {named}" if errors else "every chunk can be read"
 
 
 def _chunks(layout: ArrayLayout, shard: str) -> Iterator[tuple[slice, ...]]:
