@@ -79,6 +79,8 @@ class OpenVinoBackend:
         with warnings.catch_warnings():
             # OpenVINO 2026.4 reads torch modules through torch.jit.trace, which torch 2.13 calls deprecated.
             warnings.filterwarnings("ignore", message=r".*torch\.jit", category=DeprecationWarning)
+            # Checks of shapes become constants of the trace; the shape is fixed, and the agreement is measured.
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
             model = openvino.convert_model(graph, example_input=self._example, input=[tuple(self._example.shape)])
         compiled = self._core.compile_model(model, "CPU", self._config)
         return _Queue([_Request(compiled.create_infer_request()) for _ in range(NUM_REQUESTS)])
