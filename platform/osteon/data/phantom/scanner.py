@@ -1,0 +1,89 @@
+"""The scanner: the table, the blur of its resolution, its noise, and whole HU at the end.
+
+Blur, noise and rounding are integer arithmetic, in sixteenths of an HU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from osteon.data.phantom.draws import Draws
+from osteon.data.phantom.person import Person
+from osteon.data.phantom.shapes import Block, Field
+from osteon.data.phantom.tissue import Canvas
+
+HU_MIN, HU_MAX = -1024, 3071  # what 12 bits hold with the usual intercept of -1024
+
+Integers = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """How a scan looks that this scanner makes.
+
+    Attributes:
+        sharpness: weight of the middle voxel in the blur's three-tap kernel (1, sharpness, 1).
+        noise_hu: standard deviation of the noise.
+    """
+
+    sharpness: int
+    noise_hu: float
+
+    @classmethod
+    def of(cls, person: Person) -> Scanner:
+        """The scanner that this person lies in."""
+        draws = person.draws("scanner")
+        return cls(2 + 2 * int(draws.uniform(0.0, 3.0)), draws.uniform(8.0, 22.0))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A curved couch that the back is pressed flat on.
+
+    Attributes:
+        distance: distance to its top, negative where table (or what lies below it) is; mm.
+    """
+
+    distance: Field
+
+    @classmethod
+    def under(cls, skin: Field, block: Block) -> Table:
+        """The table that touches the lowest skin, 6 mm of which it presses in."""
+        curve = np.square(block.x) * np.float32(0.0007)
+        height = block.y + curve
+        lowest = np.where(skin < 0, np.broadcast_to(height, skin.shape), np.float32(-1e4)).max()
+        return cls((np.float32(lowest) - np.float32(6.0)) - height)
+
+    def paint(self, canvas: Canvas) -> None:
+        """A carbon shell round foam, 44 mm thick and 420 mm wide; a thin mattress on it."""
+        edge = np.maximum(np.abs(canvas.block.x) - np.float32(212.0), -(self.distance + np.float32(52.0)))
+        mat = np.maximum(self.distance + 1.0, edge)
+        canvas.cover(mat, -920.0)
+        canvas.cover(np.maximum(mat + 7.0, edge), 40.0)
+        canvas.cover(np.maximum(mat + 11.0, edge + 4.0), -930.0)
+
+
+def expose(canvas: Canvas, scanner: Scanner, draws: Draws) -> npt.NDArray[np.int16]:
+    """The scan of a canvas: blurred, noisy, int16 HU."""
+    fine = np.rint(canvas.hu * np.float32(16.0)).astype(np.int32)
+    for axis, middle in ((2, scanner.sharpness), (1, scanner.sharpness), (0, 2 * scanner.sharpness)):
+        fine = _blur(fine, axis, middle) // (middle + 2)
+    speckle = draws.grain(canvas.block.shape)
+    for axis in (2, 1):
+        speckle = _blur(speckle, axis, 2)
+    fine += speckle * round(scanner.noise_hu * 16.0) // 24  # the blurred grain's standard deviation is 4 x 6
+    hu: npt.NDArray[np.int16] = np.clip((fine + 8) >> 4, HU_MIN, HU_MAX).astype(np.int16)
+    return hu
+
+
+def _blur(field: Integers, axis: int, middle: int) -> Integers:
+    """Sum of each voxel, ``middle`` times, and its two neighbours along an axis; edges repeated."""
+    last = field.shape[axis] - 1
+    before = np.take(field, np.maximum(np.arange(last + 1) - 1, 0), axis=axis)
+    after = np.take(field, np.minimum(np.arange(last + 1) + 1, last), axis=axis)
+    before += after
+    before += middle * field
+    return before
