@@ -161,8 +161,9 @@ class PatchLoader:
             with _naming(patch.case):
                 for view_BCZYX, read in zip(views, patch.views, strict=True):
                     hu = resample_linear(torch.from_numpy(read.pending.result()), read.window.positions)
-                    view_BCZYX[row, 0] = self._intensity.apply(hu)
-                classes = torch.from_numpy(self._class_of[patch.labels.pending.result()])
+                    self._intensity.apply_(view_BCZYX[row, 0].copy_(hu))
+                ids = np.asarray(patch.labels.pending.result(), dtype=np.uint16)
+                classes = torch.from_numpy(np.take(self._class_of, ids))
                 labels_BZYX[row] = resample_nearest(classes, patch.labels.window.positions)
         return Batch(
             views[0],

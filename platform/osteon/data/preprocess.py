@@ -42,7 +42,11 @@ class Intensity(BaseModel):
 
     def apply(self, hu: Tensor) -> Tensor:
         """Network input, float32, of Hounsfield units of any type and shape."""
-        return hu.to(torch.float32, copy=True).clamp_(*self.clip_hu).sub_(self.mean).div_(self.std)
+        return self.apply_(hu.to(torch.float32, copy=True))
+
+    def apply_(self, hu: Tensor) -> Tensor:
+        """The same in place, for float32."""
+        return hu.clamp_(*self.clip_hu).sub_(self.mean).div_(self.std)
 
 
 class ModelGrid(BaseModel):
@@ -111,10 +115,10 @@ def locate(source: Grid, spacing_mm: Vector3, start: Index3, shape: Index3) -> W
 
 def resample_linear(block_ZYX: Tensor, positions: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """Trilinear samples, float32, of a block (leading axes allowed) at fractional indices per axis (see `Window`)."""
-    result = block_ZYX.float()
+    result = block_ZYX
     for dim, axis in zip((-3, -2, -1), positions, strict=True):
         result = _interpolate(result, dim, axis)
-    return result
+    return result.float()
 
 
 def resample_nearest(block_ZYX: Tensor, positions: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -182,17 +186,20 @@ def _interpolate(block: Tensor, dim: int, axis: Tensor) -> Tensor:
     low = axis.floor()
     weight = (axis - low).float()
     index = low.long()
-    near = _take(block, dim, index)
     if not weight.any():
-        return near
-    far = _take(block, dim, (index + 1).clamp_(max=block.shape[dim] - 1))
+        return _take(block, dim, index)
+    near = _take(block.float(), dim, index)
+    far = _take(block.float(), dim, (index + 1).clamp_(max=block.shape[dim] - 1))
     return torch.lerp(near, far, weight.to(block.device).reshape(-1, *[1] * (-dim - 1)))
 
 
 def _take(block: Tensor, dim: int, index: Tensor) -> Tensor:
     if len(index) == block.shape[dim] and torch.equal(index, torch.arange(len(index))):
         return block
-    return block.index_select(dim, index.to(block.device))
+    index = index.to(block.device)
+    if dim == -1:  # where index_select goes voxel by voxel: 17 ms against 1 ms for 128 x 160 x 160 on one core
+        return block.gather(dim, index.expand(*block.shape[:-1], -1))
+    return block.index_select(dim, index)
 
 
 def _index3(values: list[int]) -> Index3:
