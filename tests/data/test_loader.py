@@ -1,5 +1,4 @@
 import itertools
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -221,11 +220,14 @@ def test_other_errors_come_out_noting_the_case(make_case: MakeCase, table: Label
     assert caught.value.__notes__ == ["while reading case case-0"]
 
 
-@pytest.fixture
-def stored(make_case: MakeCase, table: LabelTable, tmp_path: Path) -> tuple[list[Any], Dataset]:
+@pytest.fixture(params=["folder", "bucket"])
+def stored(
+    request: pytest.FixtureRequest, make_case: MakeCase, table: LabelTable, tmp_path: Path
+) -> tuple[list[Any], Dataset]:
     """Two cases, in memory and in a dataset."""
     cases = [make_case((70, 80, 90), seed=k, num_levels=2) for k in range(2)]
-    dataset = Dataset.create(str(tmp_path / "dataset"), "test", table)
+    url = str(tmp_path) if request.param == "folder" else request.getfixturevalue("s3_url")
+    dataset = Dataset.create(url, "test", table)
     for case in cases:
         write_case(dataset, case.case_id, case.hu, case.ids, case.grid)
     return cases, dataset
@@ -243,11 +245,9 @@ def test_stored_cases_are_read_voxel_for_voxel(
         assert np.array_equal(contexts[0], crop(pooled(cases[location.case].hu, 1), start, shape))
 
 
-def test_a_lost_shard_stops_the_run_and_names_the_case(
-    stored: tuple[list[Any], Dataset], table: LabelTable, tmp_path: Path
-) -> None:
+def test_a_lost_shard_stops_the_run_and_names_the_case(stored: tuple[list[Any], Dataset], table: LabelTable) -> None:
     cases, dataset = stored
     opened = [dataset.case(case.case_id) for case in cases]
-    shutil.rmtree(tmp_path / "dataset" / "cases" / "case-1.zarr" / "0" / "c")
+    dataset.store.delete("cases/case-1.zarr/0/c")
     with pytest.raises(CorruptData, match=r"^case case-1, array 0, .*lost-shard"):
         list(loader_of(opened, table)(0, 20))
