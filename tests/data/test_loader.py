@@ -2,6 +2,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,18 @@ def test_labels_outside_the_table_are_background(make_case: MakeCase, table: Lab
     loader = loader_of([make_case()], sacrum, patch_shape=(40, 48, 56))
     (batch,) = loader(0, 1)
     assert set(batch.labels_BZYX.flatten().tolist()) == {0, 1}
+
+
+def test_more_labels_than_a_byte_counts(make_case: MakeCase) -> None:
+    case, many = make_case(), LabelTable.of({id_: f"structure {id_}" for id_ in range(200, 500)})
+    ids = np.random.default_rng(0).integers(190, 510, case.grid.shape, dtype=np.uint16)
+    case = replace(case, ids=ids)
+    (batch,) = loader_of([case], many)(0, 1)
+    assert batch.labels_BZYX.dtype == torch.int16
+    for location, labels in zip(batch.locations, batch.labels_BZYX.numpy(), strict=True):
+        found = crop(ids, [c - n // 2 for c, n in zip(location.center, (8, 12, 16), strict=True)], (8, 12, 16))
+        expected = np.where((found >= 200) & (found < 500), found.astype(np.int16) - 199, 0)
+        assert np.array_equal(labels, expected)
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.5, 1.5, 1.5), (2.0, 2.0, 2.5), (0.6, 1.0, 0.9)])
