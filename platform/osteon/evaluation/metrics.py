@@ -19,7 +19,7 @@ from osteon.evaluation.surface import Surfaces, compare_surfaces, find_surfaces
 
 __all__ = ["DEFAULT_TOLERANCE_MM", "compare_labels", "dice_of", "dice_per_class", "joint_histogram"]
 
-DEFAULT_TOLERANCE_MM = 3.0  # as TotalSegmentator reports it (Wasserthal et al. 2023): two voxels at its 1.5 mm
+DEFAULT_TOLERANCE_MM = 3.0  # as in TotalSegmentator's evaluation: two of its voxels
 
 
 def compare_labels(
