@@ -112,9 +112,7 @@ def build_skeleton(bones: Sequence[Bone], block: Block, joint_mm: float) -> Skel
     return Skeleton(np.maximum(nearest, open_joint), owner, tuple(parts))
 
 
-def _add(
-    piece: Bone, near: Block, first: int, nearest: Field, second: Field, owner: npt.NDArray[np.uint16]
-) -> None:
+def _add(piece: Bone, near: Block, first: int, nearest: Field, second: Field, owner: npt.NDArray[np.uint16]) -> None:
     depth, part = _piece_depth(piece, near, first)
     where = near.where
     best, runner_up, owners = nearest[where], second[where], owner[where]

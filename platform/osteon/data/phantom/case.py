@@ -16,7 +16,7 @@ from osteon.core.geometry import Grid, Index3, Vector3
 from osteon.core.labels import LabelTable, table_for
 from osteon.data.phantom import body, organs
 from osteon.data.phantom.anatomy import Anatomy, lay_out, skeleton
-from osteon.data.phantom.bones import Bone, Skeleton, build_skeleton
+from osteon.data.phantom.bones import Skeleton, build_skeleton
 from osteon.data.phantom.person import Person
 from osteon.data.phantom.scanner import Scanner, Table, expose
 from osteon.data.phantom.shapes import Block, Field
@@ -172,14 +172,15 @@ def _draw_body(canvas: Canvas, anatomy: Anatomy, lumps: Field) -> None:
 
 def _draw_bones(canvas: Canvas, solid: Skeleton, lumps: Field) -> None:
     walls = [part.wall for part in solid.parts]
-    number = solid.part.astype(np.intp)
-    cortex_mm, cortex_hu, core_hu = (
-        np.array([0.0, *(getattr(wall, field) for wall in walls)], dtype=np.float32)[number]
-        for field in ("cortex_mm", "cortex_hu", "core_hu")
-    )
-    core = canvas.share(solid.depth + cortex_mm)
-    bone_hu = cortex_hu + core * (core_hu * (1.0 + 0.22 * lumps) - cortex_hu)
-    canvas.cover(solid.depth, bone_hu)
+    cortex_hu = _per_voxel(solid, [wall.cortex_hu for wall in walls])
+    core_hu = _per_voxel(solid, [wall.core_hu for wall in walls]) * (1.0 + 0.22 * lumps)
+    core = canvas.share(solid.depth + _per_voxel(solid, [wall.cortex_mm for wall in walls]))
+    canvas.cover(solid.depth, cortex_hu + core * (core_hu - cortex_hu))
+
+
+def _per_voxel(solid: Skeleton, of_part: list[float]) -> Field:
+    lookup = np.array([0.0, *of_part], dtype=np.float32)
+    return lookup[solid.part]
 
 
 def _label_ids(solid: Skeleton, table: LabelTable) -> npt.NDArray[np.generic]:

@@ -12,7 +12,7 @@ from osteon.data.phantom.anatomy import Anatomy
 from osteon.data.phantom.body import MUSCLE_HU, belly, chest
 from osteon.data.phantom.frame import Frame, spline
 from osteon.data.phantom.head import air_spaces, brain_case
-from osteon.data.phantom.shapes import Ellipsoid, Field, Shape, ball, tube
+from osteon.data.phantom.shapes import Ellipsoid, Field, ball, tube
 from osteon.data.phantom.spine import canal, disc
 from osteon.data.phantom.thorax import cartilage
 from osteon.data.phantom.tissue import Canvas
@@ -70,7 +70,11 @@ def _upper_belly(canvas: Canvas, anatomy: Anatomy, within: Field) -> None:
     canvas.paint([Ellipsoid(right, (82.0, 78.0, 78.0))], 58.0 + gain, within)
     canvas.paint([Ellipsoid(body.moved((z + 6.0, y - 104.0, x + 6.0)), (34.0, 34.0, 66.0))], 58.0 + gain, within)
     canvas.paint([Ellipsoid(body.moved((z - 4.0, y - 26.0, x + 96.0)), (46.0, 34.0, 22.0))], 52.0 + gain, within)
-    stomach: list[Vector3] = [(z + 16.0, y - 54.0, x + 62.0), (z - 30.0, y - 86.0, x + 60.0), (z - 62.0, y - 104.0, x + 12.0)]
+    stomach: list[Vector3] = [
+        (z + 16.0, y - 54.0, x + 62.0),
+        (z - 30.0, y - 86.0, x + 60.0),
+        (z - 62.0, y - 104.0, x + 12.0),
+    ]
     canvas.paint(tube(body, spline(stomach, 3), [34.0, 35.0, 35.0, 33.0, 30.0, 26.0, 20.0]), 34.0, within)
     bubble = (z - 4.0, y - 92.0, x + 60.0)
     canvas.paint([Ellipsoid(body.moved(bubble), (30.0, 14.0, 22.0))], _GAS_HU, within)
@@ -78,7 +82,11 @@ def _upper_belly(canvas: Canvas, anatomy: Anatomy, within: Field) -> None:
         kidney = body.moved((_place(anatomy, "L1")[0] + drop, y - 10.0, x + side * 62.0)).leaned(side * 12.0)
         canvas.paint([Ellipsoid(kidney, (55.0, 26.0, 28.0))], 34.0 + 1.9 * gain, within)
         canvas.paint([Ellipsoid(kidney.moved((0.0, -6.0, -side * 12.0)), (26.0, 10.0, 14.0))], -50.0, within)
-    pancreas: list[Vector3] = [(z - 78.0, y - 62.0, x - 30.0), (z - 62.0, y - 68.0, x + 6.0), (z - 48.0, y - 46.0, x + 64.0)]
+    pancreas: list[Vector3] = [
+        (z - 78.0, y - 62.0, x - 30.0),
+        (z - 62.0, y - 68.0, x + 6.0),
+        (z - 48.0, y - 46.0, x + 64.0),
+    ]
     canvas.paint(tube(body, pancreas, [14.0, 10.0, 10.0]), 42.0 + gain, within)
 
 
@@ -96,9 +104,17 @@ def _bowel(canvas: Canvas, anatomy: Anatomy, within: Field) -> None:
         canvas.paint(tube(body, [spot, turn], [size, size]), oral if draws.chance(0.4) else fluid, within)
         if draws.chance(0.25):
             canvas.paint([ball(body, (spot[0], spot[1] - 0.3 * size, spot[2]), 0.6 * size)], _GAS_HU, within)
-    up: list[Vector3] = [(z4 - 70.0, y4 - 56.0, x4 - 84.0), (z4, y4 - 38.0, x4 - 92.0), (z1 + 10.0, y4 - 46.0, x4 - 86.0)]
+    up: list[Vector3] = [
+        (z4 - 70.0, y4 - 56.0, x4 - 84.0),
+        (z4, y4 - 38.0, x4 - 92.0),
+        (z1 + 10.0, y4 - 46.0, x4 - 86.0),
+    ]
     over: list[Vector3] = [up[-1], (z1 - 22.0, y4 - 92.0, x4 - 30.0), (z1 - 20.0, y4 - 92.0, x4 + 34.0)]
-    down: list[Vector3] = [(z1 + 26.0, y4 - 40.0, x4 + 90.0), (z4, y4 - 34.0, x4 + 94.0), (z4 - 66.0, y4 - 40.0, x4 + 78.0)]
+    down: list[Vector3] = [
+        (z1 + 26.0, y4 - 40.0, x4 + 90.0),
+        (z4, y4 - 34.0, x4 + 94.0),
+        (z4 - 66.0, y4 - 40.0, x4 + 78.0),
+    ]
     for path in (up, [*over, down[0]], down):
         line = spline(path, 5)
         canvas.paint(tube(body, line, [18.0 + draws.about(3.0) for _ in line]), 28.0, within)
@@ -128,17 +144,33 @@ def _vessels(canvas: Canvas, anatomy: Anatomy) -> None:
     cava = [(z, y - v.depth - 12.0, x - 17.0) for (z, y, x), v in list(front.values())[2:]]
     canvas.paint(tube(body, aorta, [12.5, 12.0, 11.0, 10.0, 9.5, 9.0]), blood)
     canvas.paint(tube(body, cava, [12.0, 12.0, 11.5, 11.0]), 42.0 + 0.7 * (blood - 42.0))
-    arch: list[Vector3] = [aorta[0], (aorta[0][0] + 22.0, aorta[0][1] - 18.0, 6.0), (aorta[0][0] - 20.0, aorta[0][1] - 50.0, -8.0)]
+    arch: list[Vector3] = [
+        aorta[0],
+        (aorta[0][0] + 22.0, aorta[0][1] - 18.0, 6.0),
+        (aorta[0][0] - 20.0, aorta[0][1] - 50.0, -8.0),
+    ]
     canvas.paint(tube(body, spline(arch, 3), [13.0] * 7), blood)
     for joint in anatomy.joints.values():
         fork = joint.local(body.at((aorta[-1][0] - 22.0, aorta[-1][1] + 2.0, 0.0)))
-        path: list[Vector3] = [fork, (72.0, -2.0, -42.0), (34.0, -34.0, -22.0), (-10.0, -44.0, -6.0), (-120.0, -42.0, -14.0)]
+        path: list[Vector3] = [
+            fork,
+            (72.0, -2.0, -42.0),
+            (34.0, -34.0, -22.0),
+            (-10.0, -44.0, -6.0),
+            (-120.0, -42.0, -14.0),
+        ]
         canvas.paint(tube(joint, spline(path, 2), [7.5, 7.0, 6.5, 6.2, 6.0, 5.8, 5.5, 5.2, 4.8]), blood)
         vein = [(z, y + 9.0, x - 8.0) for z, y, x in path]
         canvas.paint(tube(joint, spline(vein, 2), [7.5] * 9), 42.0 + 0.4 * (blood - 42.0))
         psoas = joint.local(anatomy.spine["L1"].frame.at((0.0, 4.0, 0.0)))
         origin = (psoas[0], psoas[1], psoas[2] + 32.0)
-        muscle: list[Vector3] = [origin, (112.0, 0.0, -38.0), (44.0, -34.0, -6.0), (-20.0, -26.0, 10.0), (-58.0, 6.0, 22.0)]
+        muscle: list[Vector3] = [
+            origin,
+            (112.0, 0.0, -38.0),
+            (44.0, -34.0, -6.0),
+            (-20.0, -26.0, 10.0),
+            (-58.0, 6.0, 22.0),
+        ]
         canvas.paint(tube(joint, spline(muscle, 2), [10.0, 16.0, 21.0, 22.0, 20.0, 18.0, 17.0, 14.0, 10.0]), MUSCLE_HU)
 
 

@@ -59,7 +59,16 @@ def hip_bone(person: Person, joint: Frame, side: str) -> Bone:
 
 
 def _crest(blade: Frame) -> list[Shape]:
-    rim = [(70.0, -56.0), (92.0, -57.0), (118.0, -40.0), (136.0, -12.0), (141.0, 18.0), (132.0, 54.0), (112.0, 83.0), (92.0, 90.0)]
+    rim = [
+        (70.0, -56.0),
+        (92.0, -57.0),
+        (118.0, -40.0),
+        (136.0, -12.0),
+        (141.0, 18.0),
+        (132.0, 54.0),
+        (112.0, 83.0),
+        (92.0, 90.0),
+    ]
     radii = [7.5, 6.5, 7.5, 6.5, 6.5, 7.5, 9.0, 8.0]
     c = _ILIUM_BULGE
     crest = [
@@ -117,7 +126,9 @@ def sacrum(person: Person, pelvis: Frame, *, split: bool) -> Bone:
     first = "vertebrae_S1" if split else "sacrum"
     wings = [*_wings(pelvis, width)]
     lower, upper = _sacral_bodies(pelvis, width)
-    canal = tube(pelvis, [(118.0, 62.0, 0.0), (84.0, 72.0, 0.0), (58.0, 88.0, 0.0), (36.0, 93.0, 0.0)], [9.0, 7.5, 5.5, 4.0])
+    canal = tube(
+        pelvis, [(118.0, 62.0, 0.0), (84.0, 72.0, 0.0), (58.0, 88.0, 0.0), (36.0, 93.0, 0.0)], [9.0, 7.5, 5.5, 4.0]
+    )
     parts = (
         *(Part("sacrum", shape, wall) for shape in (_sacral_plate(pelvis, width), *lower)),
         *(Part(first, shape, wall) for shape in (*upper, *wings)),

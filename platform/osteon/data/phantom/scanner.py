@@ -82,7 +82,7 @@ def expose(canvas: Canvas, scanner: Scanner, draws: Draws) -> npt.NDArray[np.int
 def _blur(field: Integers, axis: int, middle: int) -> Integers:
     """Sum of each voxel, ``middle`` times, and its two neighbours along an axis; edges repeated."""
     last = field.shape[axis] - 1
-    before = np.take(field, np.maximum(np.arange(last + 1) - 1, 0), axis=axis)
+    before: Integers = np.take(field, np.maximum(np.arange(last + 1) - 1, 0), axis=axis)
     after = np.take(field, np.minimum(np.arange(last + 1) + 1, last), axis=axis)
     before += after
     before += middle * field

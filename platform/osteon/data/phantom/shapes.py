@@ -289,9 +289,7 @@ def ball(frame: Frame, centre: Vector3, radius: float) -> Shape:
 
 def _box_of(frame: Frame, radii: Vector3) -> Box:
     a = frame.axes
-    reach = [
-        frame.scale * sum(abs(a[3 * row + column]) * radii[column] for column in range(3)) for row in range(3)
-    ]
+    reach = [frame.scale * sum(abs(a[3 * row + column]) * radii[column] for column in range(3)) for row in range(3)]
     low = [frame.origin[k] - reach[k] for k in range(3)]
     high = [frame.origin[k] + reach[k] for k in range(3)]
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])

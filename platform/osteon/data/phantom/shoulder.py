@@ -11,7 +11,16 @@ from osteon.data.phantom.person import Person
 from osteon.data.phantom.shapes import Plate, Shape, ball, tube
 from osteon.data.phantom.spine import Vertebra
 
-_BLADE = ((0.0, 0.0), (4.0, 40.0), (-12.0, 84.0), (-40.0, 72.0), (-90.0, 44.0), (-140.0, 8.0), (-128.0, -2.0), (-50.0, -6.0))
+_BLADE = (
+    (0.0, 0.0),
+    (4.0, 40.0),
+    (-12.0, 84.0),
+    (-40.0, 72.0),
+    (-90.0, 44.0),
+    (-140.0, 8.0),
+    (-128.0, -2.0),
+    (-50.0, -6.0),
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,11 @@ def shoulder(person: Person, chest: Frame, stack: dict[str, Vertebra], notch: Ve
     inner = frame.local(chest.at(notch))
     lift, out = person.about(f"shoulder {side}", 8.0), 174.0 * person.breadth
     joint = (12.0 + lift, -2.0, out)
-    elbow = (joint[0] + 322.0, joint[1] - 60.0 + person.about("arms", 25.0), out + 22.0 + person.about(f"arm {side}", 25.0))
+    elbow = (
+        joint[0] + 322.0,
+        joint[1] - 60.0 + person.about("arms", 25.0),
+        out + 22.0 + person.about(f"arm {side}", 25.0),
+    )
     return Shoulder(side, frame, inner, joint, elbow)
 
 
@@ -66,8 +79,17 @@ def scapula(person: Person, at: Shoulder) -> Bone:
     socket = (jz - 4.0, jy + 6.0, jx - 28.0)
     upper, lower = (jz - 2.0, jy + 56.0, jx - 104.0), (jz - 140.0, jy + 62.0, jx - 72.0)
     acromion = (jz + 33.0, jy + 22.0, jx - 8.0)
-    ridge: list[Vector3] = [(jz - 28.0, jy + 60.0, jx - 98.0), (jz, jy + 52.0, jx - 58.0), (jz + 22.0, jy + 42.0, jx - 22.0), acromion]
-    coracoid: list[Vector3] = [(jz + 8.0, jy + 4.0, jx - 34.0), (jz + 20.0, jy - 14.0, jx - 36.0), (jz + 18.0, jy - 26.0, jx - 26.0)]
+    ridge: list[Vector3] = [
+        (jz - 28.0, jy + 60.0, jx - 98.0),
+        (jz, jy + 52.0, jx - 58.0),
+        (jz + 22.0, jy + 42.0, jx - 22.0),
+        acromion,
+    ]
+    coracoid: list[Vector3] = [
+        (jz + 8.0, jy + 4.0, jx - 34.0),
+        (jz + 20.0, jy - 14.0, jx - 36.0),
+        (jz + 18.0, jy - 26.0, jx - 26.0),
+    ]
     shapes: list[Shape] = [
         _blade(f, upper, lower, socket),
         *tube(f, [upper, (jz - 60.0, jy + 64.0, jx - 94.0), lower], [3.6, 3.8, 5.0]),

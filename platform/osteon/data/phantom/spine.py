@@ -85,9 +85,7 @@ def spine(person: Person, pelvis: Frame) -> dict[str, Vertebra]:
 def vertebra_bone(vertebra: Vertebra, person: Person) -> Bone:
     """The bone of a vertebra: body, arch and processes."""
     parts = {"L": _lumbar, "T": _thoracic, "C": _cervical}[vertebra.level[0]]
-    body = Drum(
-        vertebra.frame, (vertebra.height, vertebra.depth, vertebra.width), waist=0.09, rim=2.0, hollow=2.5
-    )
+    body = Drum(vertebra.frame, (vertebra.height, vertebra.depth, vertebra.width), waist=0.09, rim=2.0, hollow=2.5)
     shapes: list[Shape] = [body] if vertebra.level != "C1" else []
     shapes += _atlas(vertebra) if vertebra.level == "C1" else parts(vertebra)
     return bone(f"vertebrae_{vertebra.level}", person.wall(1.3, 760.0, 210.0), shapes, blend_mm=2.5)

@@ -82,9 +82,7 @@ def sternum_line(chest: Frame, stack: dict[str, Vertebra]) -> list[Vector3]:
     """Top of the manubrium, sternal angle, lower end of the body, tip: in the chest's frame."""
     place = {level: chest.local(stack[level].frame.origin) for level in ("T3", "T5", "T9", "T10")}
     rows = (("T3", 0.0, -78.0), ("T5", 0.0, -110.0), ("T9", 8.0, -137.0), ("T10", 4.0, -138.0))
-    return [
-        (place[level][0] + up, place[level][1] + front, 0.3 * place[level][2]) for level, up, front in rows
-    ]
+    return [(place[level][0] + up, place[level][1] + front, 0.3 * place[level][2]) for level, up, front in rows]
 
 
 def sternum(person: Person, chest: Frame, line: list[Vector3]) -> Bone:
@@ -115,7 +113,11 @@ def cartilage(chest: Frame, ribs: list[Rib], line: list[Vector3]) -> list[Shape]
         if laid.number > 7:
             above = ends[laid.number - 1, laid.side]
             goal = _part_way(above, _attachment(line, 7, sign), 0.25 * (laid.number - 6) - 0.3)
-        dip = (0.5 * (start[0] + goal[0]) - 6.0, 0.5 * (start[1] + goal[1]) - 5.0, 0.5 * (start[2] + goal[2]) + sign * 4.0)
+        dip = (
+            0.5 * (start[0] + goal[0]) - 6.0,
+            0.5 * (start[1] + goal[1]) - 5.0,
+            0.5 * (start[2] + goal[2]) + sign * 4.0,
+        )
         shapes += tube(chest, spline([start, dip, goal], 3), [5.5] * 7)
     return shapes
 

@@ -111,7 +111,8 @@ class Canvas:
 
     def share(self, distance: Field) -> Field:
         """How much of each voxel is enclosed, 0 to 1, were the surface flat."""
-        return np.clip(0.5 - distance / self.voxel_mm, 0.0, 1.0)
+        share: Field = np.clip(0.5 - distance / self.voxel_mm, 0.0, 1.0)
+        return share
 
 
 def union_field(shapes: Sequence[Shape], block: Block, margin_mm: float, blend_mm: float) -> Field:
