@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import ray
 import torch
@@ -19,7 +18,6 @@ from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, Sca
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
 from osteon.core.errors import BadInput, CorruptData, OsteonError
-from osteon.core.labels import LabelTable
 from osteon.jobs.ray_session import ray_session
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.jobs.tracking import check_mlflow
@@ -30,6 +28,7 @@ from osteon.recipes.recipe import load_recipe
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
 from osteon.telemetry.progress import Bar, progress_bar
+from osteon.training.checkpoint import Loaded
 from osteon.training.team import Team
 
 MAX_FAILURES = 3  # worker failures after which a run is given up; it can still be resumed
@@ -243,24 +242,25 @@ class _Follower:
 
 def _save_model(folder: RunFolder, record: RunRecord) -> None:
     """Make the bundle from the best checkpoint: of highest validation Dice, or the newest without validation cases."""
+    manifest, state = _best(folder)
+    trainer = new_trainer(record, Team(), torch.device("cpu"))
+    trainer.load_state_dict(state)
+    metrics: dict[str, float] = {"step": manifest.step}
+    if manifest.dice is not None:
+        metrics["mean_dice"] = manifest.dice
+    save_bundle(folder.model, "", record.recipe, record.table, trainer.judged, metrics)
+
+
+def _best(folder: RunFolder) -> Loaded:
     found = folder.checkpoints.best()
     if found is None:
         raise CorruptData("no-checkpoint", "the run left no whole checkpoint", where=folder.store.url)
-    best, state = found
-    trainer = new_trainer(record, Team(), torch.device("cpu"))
-    trainer.load_state_dict(state)
-    metrics: dict[str, Any] = {"step": best.step}
-    if best.dice is not None:
-        metrics["mean_dice"] = best.dice
-    table: LabelTable = record.table
-    save_bundle(folder.model, "", record.recipe, table, trainer.judged, metrics)
+    return found
 
 
 def _summarise(folder: RunFolder, record: RunRecord, num_parameters: int) -> TrainSummary:
     lines = [line for line in folder.metrics() if line["kind"] == "train"]
-    best = folder.checkpoints.best()
-    if best is None or not lines:
-        raise CorruptData("no-checkpoint", "the run left no whole checkpoint", where=folder.store.url)
+    best, _ = _best(folder)
     return TrainSummary(
         run=folder.store.url,
         model=folder.model.url,

@@ -38,7 +38,7 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
     Raises:
         BadInput: if the split cannot be made (see `split_cases`), or ``no-bones`` if no training case has a label.
     """
-    labels_of = {row.case_id: set(row.labels) for row in dataset.catalog() if row.labels}
+    labels_of = {row.case_id: set(row.labels) for row in dataset.catalog() if row.has_labels}
     splits = recipe.training.splits
     folds = _read_folds(splits) if splits is not None else ()
     split = split_cases(list(labels_of), recipe.training, folds)
