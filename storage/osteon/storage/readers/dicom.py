@@ -35,7 +35,8 @@ def open_dicom(slices: Sequence[Slice], *, scratch: Path, allow_gaps: bool = Fal
     """The scan of one volume's frames, given in any order.
 
     Raises:
-        BadScan: what the table of bad scans refuses; what decoders find in compressed frames comes with `Scan.read_slab`.
+        BadScan: what the table of bad scans refuses; what decoders find in compressed frames comes when slabs
+            are read.
     """
     for frame in {frame.path: frame for frame in slices}.values():
         check_size(frame)
@@ -51,10 +52,17 @@ def open_dicom(slices: Sequence[Slice], *, scratch: Path, allow_gaps: bool = Fal
         source_digest=combine(map(digest_file, files)),
         source_grid=grid,
         reorientation=order,
-        corrections=(*notes, *mended, *_notes(ordered), *hounsfield.judge(_survey(ordered))),
+        corrections=(*notes, *mended, *_notes(ordered), *hounsfield.judge(_survey(ordered), is_ct=True)),
         fields=dict(ordered[0].fields),
     )
-    return Scan(order.apply_grid(grid), provenance, sum(file.stat().st_size for file in files), planes)
+    return Scan(
+        order.apply_grid(grid),
+        provenance,
+        sum(file.stat().st_size for file in files),
+        planes,
+        str(scratch),
+        bool(mended),
+    )
 
 
 def _drop_duplicates(ordered: tuple[Slice, ...], stack: Stack) -> tuple[tuple[Slice, ...], Stack, tuple[str, ...]]:

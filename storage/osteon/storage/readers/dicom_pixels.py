@@ -67,7 +67,8 @@ def read_frames(frames: Sequence[Slice]) -> Iterator[npt.NDArray[np.generic]]:
     Raises:
         BadScan: ``truncated-pixels``, or what the sandbox refuses.
     """
-    for native, run in itertools.groupby(frames, lambda frame: frame.layout.syntax in transfer_syntax.NATIVE):
+    for native, group in itertools.groupby(frames, lambda frame: frame.layout.syntax in transfer_syntax.NATIVE):
+        run = list(group)
         yield from map(_read_native, run) if native else decode_frames([_request(frame) for frame in run])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -33,20 +33,19 @@ def volume_stem(path: Path) -> str:
     return path.name[: -len(volume_suffix(path)) or None]
 
 
-def find_scans(path: Path, *, skip: Iterable[Path] = ()) -> list[Finding]:
+def find_scans(path: Path, *, skip_folders: Collection[str] = ()) -> list[Finding]:
     """Every volume in a file or below a folder, and what else DICOM files hold (`Rejected`); nothing is decoded.
 
-    ``skip`` names files and folders to leave out. Files that no reader knows are passed over.
+    Folders whose name is among ``skip_folders`` are left out, and so are files that no reader knows.
 
     Raises:
         BadInput: ``no-source`` if there is no such path.
     """
     if not path.exists():
         raise BadInput("no-source", "there is no such file or folder", where=str(path))
-    left_out = {item.resolve() for item in skip}
     findings: list[Finding] = []
     slices: list[Slice] = []
-    for file in sorted(_files(path, left_out)):
+    for file in sorted(_files(path, skip_folders)):
         suffix = volume_suffix(file)
         if suffix:
             findings.append(ScanSource(FORMATS[suffix], (str(file),), file.name))
@@ -60,15 +59,13 @@ def find_scans(path: Path, *, skip: Iterable[Path] = ()) -> list[Finding]:
     return findings + sort_into_volumes(slices)
 
 
-def _files(path: Path, left_out: set[Path]) -> Iterator[Path]:
+def _files(path: Path, skip_folders: Collection[str]) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
     for folder, names, files in os.walk(path):
-        names[:] = [
-            name for name in names if not name.startswith(".") and (Path(folder) / name).resolve() not in left_out
-        ]
+        names[:] = [name for name in names if not name.startswith(".") and name not in skip_folders]
         for name in files:
             file = Path(folder) / name
-            if not name.startswith(".") and file.is_file() and file.resolve() not in left_out:
+            if not name.startswith(".") and file.is_file():
                 yield file

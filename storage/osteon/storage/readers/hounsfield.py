@@ -69,11 +69,14 @@ def _survey_floats(values: npt.NDArray[np.float64]) -> Survey:
     return Survey(float(values.min()), float(values.max()), int(finite.size) - count, rounding)
 
 
-def judge(found: Survey) -> tuple[str, ...]:
+def judge(found: Survey, *, is_ct: bool) -> tuple[str, ...]:
     """The corrections and doubts to record for a whole scan, each as ``code: text``.
 
+    Values that cannot be HU, because nothing is below that of water, are marked where the header says that this is a
+    CT image (``is_ct``), and refused where nothing does: labels and windowed pictures come as NIfTI, too.
+
     Raises:
-        BadScan: ``non-finite-voxels`` or ``hu-range``, where no int16 HU volume can be made.
+        BadScan: ``non-finite-voxels``, ``hu-range``, ``non-hu``.
     """
     if found.non_finite:
         raise BadScan(
@@ -86,7 +89,11 @@ def judge(found: Survey) -> tuple[str, ...]:
     if found.rounding > 0:
         notes.append(f"rounded: to whole HU, by at most {found.rounding:.4g}")
     if found.minimum >= 0 or found.maximum < 100:
-        notes.append(f"non-hu: values run from {found.minimum:g} to {found.maximum:g}, which is no CT scan's range")
+        what = f"values run from {found.minimum:g} to {found.maximum:g}, which is no CT scan's range"
+        if found.minimum >= 0 and not is_ct:
+            remedy = "give labels with --labels; add the rescale intercept to scans that were saved without it"
+            raise BadScan("non-hu", what, remedy=remedy)
+        notes.append(f"non-hu: {what}")
     return tuple(notes)
 
 

@@ -48,8 +48,7 @@ def open_scan(source: ScanSource, *, scratch: Path, allow_gaps: bool = False) ->
     except BadScan as error:
         raise (error if error.where else error.at(source.files[0])) from None
     except OSError as error:
-        what = f"the file cannot be read ({error.strerror})"
-        raise BadScan("unreadable-file", what, where=str(error.filename or source.files[0])) from None
+        raise _unreadable(error, source) from None
 
 
 def read_raster(path: Path) -> Raster:
@@ -74,6 +73,29 @@ def read_geometry(source: ScanSource) -> Geometry | None:
         return None
 
 
+def source_digest(source: ScanSource) -> str:
+    """SHA-256 over a source's bytes, whatever its files are called; what its `Scan` will carry.
+
+    Raises:
+        BadScan: ``unreadable-file``, and what a header's reader refuses.
+    """
+    try:
+        files = [Path(file) for file in source.files] if source.format == "dicom" else _raster_files(source)
+        return combine(map(digest_file, files))
+    except OSError as error:
+        raise _unreadable(error, source) from None
+
+
+def _raster_files(source: ScanSource) -> list[Path]:
+    """The header's file and, where they lie apart, that of the voxels."""
+    return sorted({Path(source.files[0]), Path(read_raster(Path(source.files[0])).path)})
+
+
+def _unreadable(error: OSError, source: ScanSource) -> BadScan:
+    what = f"the file cannot be read ({error.strerror})"
+    return BadScan("unreadable-file", what, where=str(error.filename or source.files[0]))
+
+
 def _read_all(source: ScanSource) -> tuple[Slice, ...]:
     return tuple(frame for file in source.files for frame in read_slices(Path(file)) or ())
 
@@ -87,15 +109,22 @@ def _open_raster(source: ScanSource, scratch: Path, allow_gaps: bool) -> Scan:
     order = Reorientation.to_lps(grid)
     if planes is not raw and order.axes[0] != 0:
         planes = spool(planes, new_spool(scratch))
-    files = sorted({Path(source.files[0]), Path(raster.path)})
+    files = _raster_files(source)
     provenance = Provenance(
         source_format=source.format,
         source_digest=combine(map(digest_file, files)),
         source_grid=grid,
         reorientation=order,
-        corrections=(*raster.notes, *mended, *hounsfield.judge(raw.survey())),
+        corrections=(*raster.notes, *mended, *hounsfield.judge(raw.survey(), is_ct=False)),
     )
-    return Scan(order.apply_grid(grid), provenance, sum(file.stat().st_size for file in files), planes)
+    return Scan(
+        order.apply_grid(grid),
+        provenance,
+        sum(file.stat().st_size for file in files),
+        planes,
+        str(scratch),
+        bool(mended),
+    )
 
 
 def _make_regular(geometry: Geometry, raw: RawPlanes, allow_gaps: bool) -> tuple[Grid, Planes, tuple[str, ...]]:

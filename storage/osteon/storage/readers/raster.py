@@ -7,6 +7,7 @@ inflated once, piece by piece, to a file that is then mapped: memory stays bound
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from osteon.core.errors import BadScan
 from osteon.core.geometry import Grid, Index3
-from osteon.storage.readers.inflate import inflate
+from osteon.storage.readers.inflate import check_ratio, inflate
 from osteon.storage.readers.planes import RawVolume, new_spool
 
 MAX_VOLUME_BYTES = 1 << 36  # 64 GiB: no CT scan comes near
@@ -49,6 +50,12 @@ class Geometry:
     def matrix(self) -> npt.NDArray[np.float64]:
         """The affine as an array."""
         return np.asarray(self.affine)
+
+    def lies_as(self, other: Geometry, share: float = 0.1) -> bool:
+        """Whether every voxel lies within ``share`` of a voxel of the other's, index for index."""
+        steps = np.linalg.norm(self.matrix[:3, :3], axis=0)
+        reach = np.abs(self.matrix - other.matrix) @ [*self.shape, 1]
+        return self.shape == other.shape and bool(reach.max() <= share * steps.min())
 
     def grid(self) -> Grid:
         """The geometry as a grid.
@@ -112,32 +119,60 @@ def check_geometry(geometry: Geometry) -> None:
         raise BadScan("singular-affine", what, remedy="mend the header's spacing and orientation fields")
 
 
+def check_size(raster: Raster) -> None:
+    """Check what the header declares against the bytes there are.
+
+    Raises:
+        BadScan: ``declared-size``, ``truncated-pixels``.
+    """
+    size = raster.num_bytes
+    if size > MAX_VOLUME_BYTES:
+        what = f"the header declares {size} bytes of voxels, at most {MAX_VOLUME_BYTES} are read"
+        raise BadScan("declared-size", what, remedy="the header is damaged; export the file again")
+    available = Path(raster.path).stat().st_size - raster.offset
+    if raster.encoding == "deflate":
+        check_ratio(raster.skip + size, available)
+    elif available < size:
+        what = f"the header declares {size} bytes of voxels, {max(0, available)} are there"
+        raise BadScan("truncated-pixels", what, remedy="fetch or export the file again")
+
+
 def map_voxels(raster: Raster, scratch: Path) -> RawVolume:
     """The voxels as a mapped file: the source itself if they lie there as they are, else a copy in ``scratch``.
 
-    Layers are kept as the fastest part of the last axis.
+    Raises:
+        BadScan: as `check_size`, and ``inflated-size``, ``corrupt-compression``.
+    """
+    check_size(raster)
+    if raster.encoding == "raw":
+        return _mapped(raster, Path(raster.path), raster.offset)
+    copy = new_spool(scratch)
+    with copy.open("wb") as file:
+        for piece in inflate(Path(raster.path), offset=raster.offset, skip=raster.skip, size=raster.num_bytes):
+            file.write(piece)
+    return _mapped(raster, copy, 0)
+
+
+def _mapped(raster: Raster, path: Path, offset: int) -> RawVolume:
+    z, y, x = raster.geometry.shape
+    return RawVolume(str(path), offset, raster.dtype, (z, y, x * raster.layers))
+
+
+def stored_pieces(raster: Raster) -> Iterator[npt.NDArray[np.generic]]:
+    """The stored numbers in file order, in flat pieces of whole voxels (all layers of a voxel in one piece).
 
     Raises:
-        BadScan: ``declared-size``, ``truncated-pixels``, ``inflated-size``, ``corrupt-compression``.
+        BadScan: as `map_voxels`.
     """
-    path, size = Path(raster.path), raster.num_bytes
-    shape = (*raster.geometry.shape[:2], raster.geometry.shape[2] * raster.layers)
-    if size > MAX_VOLUME_BYTES:
-        raise BadScan(
-            "declared-size", f"the header declares {size} bytes of voxels, at most {MAX_VOLUME_BYTES} are read"
-        )
+    check_size(raster)
     if raster.encoding == "raw":
-        available = path.stat().st_size - raster.offset
-        if available < size:
-            what = f"the header declares {size} bytes of voxels, {max(0, available)} are there"
-            raise BadScan("truncated-pixels", what, remedy="fetch or export the file again")
-        return RawVolume(str(path), raster.offset, raster.dtype, shape)
-    copy = new_spool(scratch)
-    try:
-        with copy.open("wb") as file:
-            for piece in inflate(path, offset=raster.offset, skip=raster.skip, size=size):
-                file.write(piece)
-    except BadScan:
-        copy.unlink()
-        raise
-    return RawVolume(str(copy), 0, raster.dtype, shape)
+        for block in _mapped(raster, Path(raster.path), raster.offset).blocks():
+            yield block.reshape(-1)
+        return
+    voxel_bytes = raster.layers * np.dtype(raster.dtype).itemsize
+    rest = b""
+    for piece in inflate(Path(raster.path), offset=raster.offset, skip=raster.skip, size=raster.num_bytes):
+        data = rest + piece
+        whole = len(data) // voxel_bytes * voxel_bytes
+        rest = data[whole:]
+        yield np.frombuffer(data[:whole], raster.dtype)

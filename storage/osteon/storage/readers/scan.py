@@ -21,12 +21,16 @@ class Scan:
         provenance: source grid, reorientation, digest, corrections and acquisition fields.
         num_bytes: size of the source files.
         planes: the voxels in the source's axis order.
+        scratch: the folder of its decoded copies; its labels' go there, too.
+        is_resampled: whether the grid is not the source's own, because that had gaps or a tilt.
     """
 
     grid: Grid
     provenance: Provenance
     num_bytes: int
     planes: Planes
+    scratch: str
+    is_resampled: bool = False
 
     def read_slab(self, z0: int, z1: int) -> npt.NDArray[np.int16]:
         """HU of the axial slices ``z0`` to ``z1``: (z1 - z0, Y, X), LPS. Only these are decoded.

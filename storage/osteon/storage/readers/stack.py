@@ -97,12 +97,12 @@ class Stack:
     @cached_property
     def along_mm(self) -> Floats:
         """Distance of each plane from the first, along the normal."""
-        return (np.asarray(self.positions) - self.positions[0]) @ self.normal
+        return np.asarray((np.asarray(self.positions) - self.positions[0]) @ self.normal)
 
     @cached_property
     def shifts_mm(self) -> Floats:
         """(n, 2): how far each plane lies from the first within the plane, along y and x."""
-        return (np.asarray(self.positions) - self.positions[0]) @ np.transpose([self.column, self.row])
+        return np.asarray((np.asarray(self.positions) - self.positions[0]) @ np.transpose([self.column, self.row]))
 
     def coincident(self) -> list[int]:
         """The planes that lie at the same place as the one before."""
