@@ -20,14 +20,14 @@ HEADER_BYTES = 348
 HEADER = np.dtype(
     {
         "names": [
-            "sizeof_hdr", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "scl_slope", "scl_inter", "xyzt_units",
-            "qform_code", "sform_code", "quatern", "qoffset", "srow", "magic",
+            "sizeof_hdr", "dim", "intent_code", "datatype", "bitpix", "pixdim", "vox_offset", "scl_slope", "scl_inter",
+            "xyzt_units", "qform_code", "sform_code", "quatern", "qoffset", "srow", "magic",
         ],
         "formats": [
-            "<i4", ("<i2", 8), "<i2", "<i2", ("<f4", 8), "<f4", "<f4", "<f4", "u1",
+            "<i4", ("<i2", 8), "<i2", "<i2", "<i2", ("<f4", 8), "<f4", "<f4", "<f4", "u1",
             "<i2", "<i2", ("<f4", 3), ("<f4", 3), ("<f4", (3, 4)), "S4",
         ],
-        "offsets": [0, 40, 70, 72, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344],
+        "offsets": [0, 40, 68, 70, 72, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344],
         "itemsize": HEADER_BYTES,
     }
 )  # fmt: skip
