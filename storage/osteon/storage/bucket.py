@@ -7,22 +7,25 @@ under a running process and no secret is ever part of a picklable object.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
+from itertools import chain
+from typing import TypeVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from osteon.core.errors import OsteonError, StoreError
 
+T = TypeVar("T")
 MAX_RETRIES = 6  # of 503, resets and timeouts; with the backoff below about ten seconds before an error
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 4.0
-READ_ATTEMPTS = 3  # of whole GETs whose body broke off
+LIST_ATTEMPTS = 4  # obstore retries everything but a listing whose body breaks off
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,6 @@ class Bucket:
     def read(self, key: str) -> bytes:
         """The object's bytes; FileNotFoundError if there is none."""
         with self._clear_errors(key):
-            for _ in range(READ_ATTEMPTS - 1):
-                response = obstore.get(self.client, self._path(key))
-                try:
-                    return bytes(response.bytes())
-                except BaseError:
-                    continue
             return bytes(obstore.get(self.client, self._path(key)).bytes())
 
     def write(self, key: str, data: bytes) -> None:
@@ -128,13 +125,13 @@ class Bucket:
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes by key of every object below ``prefix``."""
         with self._clear_errors(prefix):
-            pages = obstore.list(self.client, prefix=self._path(prefix))
-            return {self._key(entry["path"]): entry["size"] for page in pages for entry in page}
+            entries = _again(lambda: list(chain.from_iterable(obstore.list(self.client, prefix=self._path(prefix)))))
+        return {self._key(entry["path"]): entry["size"] for entry in entries}
 
     def children(self, prefix: str) -> list[str]:
         """Names one level below ``prefix``."""
         with self._clear_errors(prefix):
-            found = obstore.list_with_delimiter(self.client, self._path(prefix))
+            found = _again(lambda: obstore.list_with_delimiter(self.client, self._path(prefix)))
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
         return sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
 
@@ -191,6 +188,16 @@ class Bucket:
 
     def _url(self, key: str) -> str:
         return f"s3://{self.bucket}/{self._path(key)}"
+
+
+def _again(listing: Callable[[], T]) -> T:
+    for _ in range(LIST_ATTEMPTS - 1):
+        try:
+            return listing()
+        except GenericError as error:
+            if "response body" not in str(error).partition("\n")[0]:
+                raise
+    return listing()
 
 
 def denied(where: str) -> StoreError:

@@ -10,19 +10,21 @@ from osteon.core.labels import LabelTable
 from osteon.storage.layout import AXES, Json
 
 VERSION = "0.5"
+IMAGE_METHOD = ("mean", "rounded mean over blocks of 2^n voxels of level 0", "osteon.storage.pyramid.image_levels")
+LABELS_METHOD = ("mode", "majority of 2x2x2 voxels, ties to bone", "osteon.storage.pyramid.label_levels")
 ORIENTATION = {"z": "inferior-to-superior", "y": "anterior-to-posterior", "x": "right-to-left"}
 
 
 def image_attribute(name: str, grid: Grid, levels: int) -> Json:
     """The ``ome`` attribute of a case."""
-    return {"version": VERSION, "multiscales": [_multiscale(name, "mean", grid, levels)]}
+    return {"version": VERSION, "multiscales": [_multiscale(name, IMAGE_METHOD, grid, levels)]}
 
 
 def labels_attribute(grid: Grid, levels: int, table: LabelTable) -> Json:
     """The ``ome`` attribute of ``labels/bones``."""
     return {
         "version": VERSION,
-        "multiscales": [_multiscale("bones", "mode", grid, levels)],
+        "multiscales": [_multiscale("bones", LABELS_METHOD, grid, levels)],
         "image-label": {
             "version": VERSION,
             "colors": [{"label-value": label.id, "rgba": list(label.rgba)} for label in table.labels],
@@ -42,10 +44,12 @@ def group_document(attributes: Json) -> Json:
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
 
-def _multiscale(name: str, method: str, grid: Grid, levels: int) -> Json:
+def _multiscale(name: str, method: tuple[str, str, str], grid: Grid, levels: int) -> Json:
+    kind, description, function = method
     return {
         "name": name,
-        "type": method,
+        "type": kind,
+        "metadata": {"description": description, "method": function},
         "axes": [
             {
                 "name": axis,
