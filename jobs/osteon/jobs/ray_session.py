@@ -13,8 +13,11 @@ OBJECT_STORE_BYTES = 128 << 20  # scans never travel through Ray, so the least i
 
 
 @contextmanager
-def ray_session() -> Iterator[None]:
-    """A connection to Ray; nothing that others started is ever stopped."""
+def ray_session(num_cpus: int | None = None) -> Iterator[None]:
+    """A connection to Ray; nothing that others started is ever stopped.
+
+    ``num_cpus`` bounds the tasks at once of a Ray started here; None for one per core.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS")
     if address:
@@ -24,6 +27,7 @@ def ray_session() -> Iterator[None]:
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         ray.init(
             address="local",
+            num_cpus=num_cpus,
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
