@@ -35,7 +35,7 @@ def test_other_labels_are_refused(tiny_net: NetOf) -> None:
 def test_wrong_scores_are_refused_even_if_all_is_background(tiny_net: NetOf) -> None:
     network, patch = tiny_net(), probe_patch((8, 8, 8))
     with torch.no_grad():
-        network.head.bias[0] = 100.0  # type: ignore[index,union-attr]  # the test's network has a Conv3d head
+        network.get_parameter("head.bias")[0] = 100.0
         wrong = network(patch.flip(-1))
         assert (wrong.argmax(1) == network(patch).argmax(1)).all()
     with pytest.raises(BackendDisagrees, match="backend-disagrees"):

@@ -35,9 +35,10 @@ class BackendTests:
     def network(self, tiny_net: NetOf) -> nn.Module:
         return tiny_net()
 
-    @pytest.fixture
-    def backend(self, network: nn.Module) -> Backend:
-        return self.open(network)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, tiny_net: NetOf) -> Backend:
+        return cls().open(tiny_net())
 
     def test_shapes_and_types(self, backend: Backend) -> None:
         assert backend.features(windows(BATCH)).shape == (BATCH, 4, *WINDOW)
@@ -68,7 +69,7 @@ class BackendTests:
         np.testing.assert_allclose(one, two, atol=1e-5)
 
     def test_results_under_way_do_not_mix(self, backend: Backend) -> None:
-        batches = torch.from_numpy(windows(BATCH)).split(1)[: backend.depth]
+        batches = torch.from_numpy(windows(BATCH))[:, None][: backend.depth]
         expected = [backend.logits(batch.numpy()) for batch in batches]
         pending = [backend.submit(batch, "logits") for batch in batches]
         for each, alone in zip(pending, expected, strict=True):

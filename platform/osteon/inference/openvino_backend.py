@@ -12,6 +12,7 @@ from typing import Any
 import openvino
 import torch
 from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
 
 from osteon.core.geometry import Index3
 from osteon.inference.agreement import check_agreement, probe_patch
@@ -80,7 +81,7 @@ class OpenVinoBackend:
             # OpenVINO 2026.4 reads torch modules through torch.jit.trace, which torch 2.13 calls deprecated.
             warnings.filterwarnings("ignore", message=r".*torch\.jit", category=DeprecationWarning)
             # Checks of shapes become constants of the trace; the shape is fixed, and the agreement is measured.
-            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+            warnings.filterwarnings("ignore", category=TracerWarning)
             model = openvino.convert_model(graph, example_input=self._example, input=[tuple(self._example.shape)])
         compiled = self._core.compile_model(model, "CPU", self._config)
         return _Queue([_Request(compiled.create_infer_request()) for _ in range(NUM_REQUESTS)])

@@ -18,7 +18,7 @@ class PostprocessSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_island_mm3: float = Field(
-        0.0, ge=0, description="Islands of a bone that are smaller than this become background; 0 keeps all."
+        default=0.0, ge=0, description="Islands of a bone that are smaller than this become background; 0 keeps all."
     )
 
 

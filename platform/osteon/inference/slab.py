@@ -50,17 +50,19 @@ class Slab:
         """Begin to read the planes that row ``number`` adds (nothing after the last row)."""
         if number >= len(self._schedule.rows):
             return
-        depth = self._schedule.windows.window_shape[0]
-        start = max(self._read_to, self._schedule.rows[number].z, 0)
-        stop = min(self._schedule.rows[number].z + depth, self._view.grid.shape[0])
+        rows, depth = self._schedule.rows[number:], self._schedule.windows.window_shape[0]
+        start, stop = max(self._read_to, rows[0].z, 0), min(rows[0].z + depth, self._view.grid.shape[0])
         if stop <= start:
             return
         self._read_to = stop
-        users = [row for row in self._schedule.rows[number:] if row.z < stop]
-        windows = [window for row in users for window in row.windows]
-        for y0, y1, x0, x1 in _cover(windows, self._schedule.windows.window_shape, self._view.grid.shape):
-            first, shape = (start, y0, x0), (stop - start, y1 - y0, x1 - x0)
-            self._reads.append(_Read(first, shape, self._view.request(first, shape)))
+        cuts = [start, *(row.z for row in rows if start < row.z < stop), stop]
+        for first, last in itertools.pairwise(cuts):
+            users = [window for row in rows if row.z < last and row.z + depth > first for window in row.windows]
+            for y0, y1, x0, x1 in _cover(users, self._schedule.windows.window_shape, self._view.grid.shape):
+                self._request((first, y0, x0), (last - first, y1 - y0, x1 - x0))
+
+    def _request(self, start: Index3, shape: Index3) -> None:
+        self._reads.append(_Read(start, shape, self._view.request(start, shape)))
 
     def finish(self) -> None:
         """Wait for what was begun, and put it in its place."""

@@ -25,20 +25,20 @@ class StreamSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    window_shape: Index3 = Field((64, 64, 64), description="Voxels of a window on the model's grid, z, y, x.")
-    overlap: float = Field(0.5, ge=0, lt=1, description="Share of a window that its neighbour covers too.")
-    batch_size: int = Field(1, ge=1, description="Windows computed at once.")
+    window_shape: Index3 = Field(default=(64, 64, 64), description="Voxels of a window on the model's grid, z, y, x.")
+    overlap: float = Field(default=0.5, ge=0, lt=1, description="Share of a window that its neighbour covers too.")
+    batch_size: int = Field(default=1, ge=1, description="Windows computed at once.")
     mirror: bool = Field(
-        False,
+        default=False,
         description="Average every window with its left-right mirror image, left and right bones changing places; "
         "twice the work.",
     )
     bone_floor_hu: float | None = Field(
-        None,
+        default=None,
         description="Windows in which no zone reaches above this HU hold no bone: they are background, neither read "
         "nor computed. Null computes every window.",
     )
-    padding_hu: float = Field(-1000.0, description="HU around a scan that is smaller than a window; air.")
+    padding_hu: float = Field(default=-1000.0, description="HU around a scan that is smaller than a window; air.")
 
 
 @dataclass(frozen=True)

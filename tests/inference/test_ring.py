@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from osteon.inference.ring import NotFinite, Ring, Scoring
+
+
+def columns(values: list[list[float]]) -> torch.Tensor:
+    """Scores per voxel as channels with a weight of one below."""
+    scores = torch.tensor(values).T
+    return torch.cat([scores, torch.ones_like(scores[:1])])
+
+
+def test_the_class_is_the_first_of_the_largest_scores() -> None:
+    scoring = Scoring(None, 3)
+    found = scoring.classes(columns([[0.0, 1.0, 2.0], [5.0, 1.0, 5.0], [-1.0, -1.0, -1.0], [-3.0, -1.0, -2.0]]))
+    assert found.tolist() == [2, 0, 0, 1]
+    assert found.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("num_classes", [2, 126, 255, 256, 300])
+def test_classes_are_those_of_argmax(num_classes: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(num_classes, 6, generator=generator)
+    sums = torch.randn(6, 500, generator=generator)
+    found = Scoring(matrix, num_classes).classes(sums)
+    assert found.long().tolist() == (matrix @ sums).argmax(0).tolist()
+
+
+def test_nan_is_refused() -> None:
+    with pytest.raises(NotFinite, match="output-not-finite"):
+        Scoring(None, 2).classes(columns([[0.0, 1.0], [float("nan"), 0.0]]))
+
+
+def test_sums_are_weighted_and_planes_that_nothing_covers_are_background() -> None:
+    weights = torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(0)) + 0.1
+    ring = Ring(weights, 2, (3, 11, -1, 5))
+    window = torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(1))
+    ring.add((6, 5, 0), window)  # planes 6 to 9: places 2, 3, 0, 1
+    ring.add((6, 7, 1), window)
+    torch.testing.assert_close(ring.plane(9)[:2, 2:4, 1:5], window[:, 3, :2] * weights[3, :2])
+    shared = (window * weights)[:, 0, 2:, 1:] + (window * weights)[:, 0, :2, :3]
+    torch.testing.assert_close(ring.plane(6)[:2, 4:6, 2:5], shared)
+    classes = ring.classes(6, Scoring(None, 2))
+    assert classes[:2].sum() == 0
+    assert torch.equal(classes[2:4, 1:5], window[:, 0, :2].argmax(0))
+    ring.clear(6, 8)
+    assert not ring.plane(6).any()
+    assert ring.plane(8).any()
