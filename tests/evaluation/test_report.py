@@ -11,6 +11,7 @@ from osteon.core.labels import Label, LabelTable
 from osteon.evaluation.metrics import compare_labels
 from osteon.evaluation.pictures import Picture
 from osteon.evaluation.report import (
+    MAX_NAMED,
     MAX_PICTURED_CASES,
     check_free,
     format_count,
@@ -128,10 +129,23 @@ def test_pictures_and_chart_can_be_read_aloud(report: Report) -> None:
 def test_the_page_shows_what_went_wrong_first(report: Report) -> None:
     text = Page(render_html(report, {})).text
 
-    assert "1 of 2 cases were learnt from in training" in text
+    assert "The model learnt from 1 of the 2 cases in training" in text
     assert "b: missed hip left; false positive hip right" in text
-    assert "hip left: 50\u202f% of it was called a bone of the other side" in text
+    assert "hip left: 50.0\u202f% of it was called a bone of the other side" in text
     assert "Not scored: not labelled in the datasetskull" in text.replace("\n", "")
+
+
+def test_the_box_at_the_top_stays_short(table: LabelTable) -> None:
+    missed = np.zeros(GRID.shape, dtype=np.uint8)
+    missed[1:3, 1:3, 1:4] = 7
+    scores = [
+        compare_labels(np.zeros_like(missed), missed, GRID, table, case_id=f"case-{k}") for k in range(MAX_NAMED + 3)
+    ]
+
+    text = Page(render_html(summarise(scores), {})).text
+
+    assert text.count(": missed hip left") == MAX_NAMED
+    assert "3 more cases with missed or false positive bones" in text
 
 
 def test_names_from_outside_cannot_become_markup(report: Report) -> None:

@@ -58,8 +58,9 @@ def _sentence(report: Report, out: str) -> str:
     from osteon.evaluation.report import REPORT_HTML, format_mm, format_score
 
     overall = report.overall
+    cases = "1 case" if len(report.cases) == 1 else f"{len(report.cases)} cases"
     return (
-        f"mean Dice {format_score(overall.dsc.mean)} over {overall.dsc.count} bones in {len(report.cases)} cases, "
+        f"mean Dice {format_score(overall.dsc.mean)} over {overall.dsc.count} bones in {cases}, "
         f"median HD95 {format_mm(overall.hd95_mm.median)} mm, {report.missed} missed, "
         f"{report.false_positives} false positive; the report is in {out.rstrip('/')}/{REPORT_HTML}"
     )

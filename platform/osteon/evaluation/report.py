@@ -20,6 +20,7 @@ from osteon.storage.stores import open_store
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 MAX_PICTURED_CASES = 40  # the worst ones; more pictures make a page that no browser likes
+MAX_NAMED = 12  # cases and bones that the box at the top names of each kind
 THIN_SPACE = "\u202f"
 MINUS = "\u2212"
 UNDEFINED = "\u2013"
@@ -83,7 +84,7 @@ def render_html(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> st
     template = environment.from_string(
         resources.files("osteon.evaluation").joinpath("report.html.j2").read_text("utf-8")
     )
-    return template.render(report=report, pictured=_worst(report, pictures), pictures=pictures)
+    return template.render(report=report, pictured=_worst(report, pictures), pictures=pictures, max_named=MAX_NAMED)
 
 
 def format_score(value: float | None) -> str:
@@ -108,7 +109,7 @@ def format_percent(value: float | None) -> str:
         return f"< 0.1{THIN_SPACE}%"
     if 0.999 < value < 1:
         return f"> 99.9{THIN_SPACE}%"
-    return f"{100 * value:.1f}{THIN_SPACE}%".replace(".0", "")
+    return f"{100 * value:.{1 if 0 < value < 1 else 0}f}{THIN_SPACE}%"
 
 
 def format_signed_percent(value: float | None) -> str:
