@@ -6,7 +6,7 @@ A claim lives from `take_claim` to the commit; one that a killed ingest left is 
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from osteon.core.errors import Conflict
 from osteon.storage.provenance import Provenance
@@ -61,10 +61,10 @@ def put_claim(store: Store, prefix: str, claim: Claim) -> None:
 
 
 def held_claim(store: Store, prefix: str) -> Claim | None:
-    """The claim on a case's folder, if there is one."""
+    """The claim on a case's folder; None if there is none, or none that can be read (a power cut tore it)."""
     try:
         return Claim.model_validate_json(store.read_bytes(f"{prefix}/{CLAIM_KEY}"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValidationError):
         return None
 
 

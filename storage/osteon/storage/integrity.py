@@ -54,8 +54,8 @@ def _check(store: Store, prefix: str, root: RootDocument, key: str, size: int | 
 def _damaged_chunks(store: Store, prefix: str, root: RootDocument, key: str) -> str:
     """Which chunks of a damaged object cannot be read, in words."""
     path, _, shard = key.partition("/c/")
-    layout = _layout(root.manifest, path)
-    if layout is None or not shard:
+    layout = _layout(root.manifest, path) if shard else None
+    if layout is None:
         return "it is a small array or a metadata document"
     handle = open_array(store.child(*prefix.split("/")), path, root.nodes[path])
     errors = []
