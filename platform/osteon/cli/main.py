@@ -6,12 +6,24 @@ Exit codes: 0 done, 1 nothing done, 2 an argument cannot be used, 3 done except 
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from osteon.cli.cases import cases
+from osteon.cli.evaluate import evaluate
+from osteon.cli.export import export
+from osteon.cli.ingest import ingest
+from osteon.cli.phantom import phantom
+from osteon.cli.recipes import recipes
+from osteon.cli.segment import segment
+from osteon.cli.train import train
+from osteon.cli.verify import verify
 from osteon.core.errors import BadInput, OsteonError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="osteon",
@@ -20,32 +32,48 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+for command in (phantom, ingest, cases, verify, export, train, segment, evaluate):
+    app.command()(command)
+app.add_typer(recipes)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"osteon {metadata.version('osteon')}")
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
-    context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # read by run()
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
-    context.obj = {"debug": debug}
+    del debug, version
 
 
 def run() -> None:
     """Run the command line: the entry point of the `osteon` script."""
-    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # so it may stand anywhere
+    debug = len(arguments) < len(sys.argv) - 1
     try:
-        app()
-    except OsteonError as error:
-        _fail(error, str(error), 2 if isinstance(error, BadInput) else 1, debug)
-    except KeyboardInterrupt as error:
-        _fail(error, "interrupted; run the same command again to go on", 130, debug)
+        app(arguments)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            _say("interrupted; the same command goes on where it stopped")
+        raise
+    except Exception as error:  # the last line of defence: people see one line, --debug shows where it came from
+        if debug:
+            raise
+        _say(str(error) if isinstance(error, OsteonError) else _unforeseen(error))
+        raise SystemExit(2 if isinstance(error, BadInput) else 1) from None
 
 
-def _fail(error: BaseException, line: str, code: int, debug: bool) -> None:
-    if debug:
-        raise error
+def _unforeseen(error: Exception) -> str:
+    return f"{type(error).__name__}: {error} — run again with --debug to see where"
+
+
+def _say(line: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"osteon: {line}", style="red", markup=False)
-    raise SystemExit(code)
 
 
 if __name__ == "__main__":
