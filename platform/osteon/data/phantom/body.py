@@ -47,9 +47,12 @@ def trunk(anatomy: Anatomy) -> Stack:
     """Flesh from the seat to the neck, without the fat under the skin."""
     wide = anatomy.person.breadth
     seat = [
-        Ring(-80.0, -60.0, 96.0, 138.0 * wide), Ring(-30.0, -74.0, 116.0, 158.0 * wide),
-        Ring(30.0, -88.0, 122.0, 158.0 * wide), Ring(90.0, -94.0, 116.0, 146.0 * wide),
-    ]  # fmt: skip
+        Ring(-98.0, -40.0, 84.0, 120.0 * wide),
+        Ring(-64.0, -66.0, 112.0, 148.0 * wide),
+        Ring(-30.0, -76.0, 122.0, 158.0 * wide),
+        Ring(30.0, -88.0, 127.0, 158.0 * wide),
+        Ring(90.0, -94.0, 120.0, 146.0 * wide),
+    ]
     return Stack(anatomy.body, (*seat, *_rings(anatomy, _TRUNK)))
 
 
@@ -62,13 +65,15 @@ def belly(anatomy: Anatomy) -> Stack:
     """The hollow of the belly and the lesser pelvis."""
     wide = anatomy.person.breadth
     low = [
-        Ring(-36.0, -10.0, 44.0, 30.0), Ring(0.0, -48.0, 62.0, 46.0 * wide),
-        Ring(40.0, -70.0, 66.0, 60.0 * wide), Ring(85.0, -82.0, 40.0, 88.0 * wide),
-    ]  # fmt: skip
+        Ring(-40.0, -14.0, 50.0, 34.0),
+        Ring(0.0, -48.0, 62.0, 46.0 * wide),
+        Ring(40.0, -70.0, 66.0, 60.0 * wide),
+        Ring(85.0, -84.0, 40.0, 92.0 * wide),
+    ]
     table = {
-        "L4": (-92.0, 12.0, 108.0),
-        "L2": (-98.0, 18.0, 112.0),
-        "T12": (-116.0, 24.0, 116.0),
+        "L4": (-95.0, 12.0, 114.0),
+        "L2": (-102.0, 18.0, 118.0),
+        "T12": (-122.0, 24.0, 122.0),
         "T10": (-128.0, 26.0, 118.0),
     }
     return Stack(anatomy.body, (*low, *_rings(anatomy, table)))
@@ -96,23 +101,24 @@ def outline(anatomy: Anatomy, block: Block) -> Field:
     return union_field(limbs, block, 45.0, 22.0)
 
 
-def fat_depth(anatomy: Anatomy, block: Block, lumps: Field) -> Field:
+def fat_depth(anatomy: Anatomy, block: Block, waves: Field) -> Field:
     """Thickness of the fat under the skin: least on head, neck and arms, most on belly and seat; mm."""
     _, y, _ = block.local(anatomy.body)
     neck = anatomy.body.local(anatomy.spine["T1"].frame.origin)[0]
     height = (block.z - np.float32(anatomy.body.origin[0])) / anatomy.body.scale
     bare = np.clip((neck - 20.0 - height) / 90.0, 0.1, 1.0)
     side = 1.0 + 0.25 * np.clip(np.abs(y - 10.0) / 90.0 - 0.3, 0.0, 1.0)
-    thickness: Field = anatomy.person.fat_mm * anatomy.body.scale * bare * side * (1.0 + 0.12 * lumps) + 2.5
+    thickness: Field = anatomy.person.fat_mm * anatomy.body.scale * bare * side * (1.0 + 0.12 * waves) + 2.5
     return thickness
 
 
-def flesh(canvas: Canvas, depth: Field, fat: Field, lumps: Field) -> None:
-    """Skin, fat and muscle; muscle is marbled with fat."""
+def flesh(canvas: Canvas, depth: Field, fat: Field, lumps: Field, septa: Field) -> None:
+    """Skin, fat, and muscle parted by sheets of fat where the ``septa`` field changes its sign."""
     canvas.cover(depth - fat, SKIN_HU)
     canvas.cover(depth - fat + 2.0, FAT_HU + 6.0 * lumps)
-    marbled = MUSCLE_HU - 60.0 * np.clip(lumps - 0.55, 0.0, 1.0)
-    canvas.cover(depth, marbled)
+    sheet: Field = np.clip(1.0 - 11.0 * np.abs(septa), 0.0, 1.0)
+    muscle: Field = MUSCLE_HU + 5.0 * lumps - 120.0 * sheet
+    canvas.cover(depth, muscle)
 
 
 def _rings(anatomy: Anatomy, table: dict[str, tuple[float, float, float]]) -> list[Ring]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from osteon.core.geometry import Index3
-from osteon.data.phantom.shapes import Block, Box, Field, Shape, smooth_union
+from osteon.data.phantom.shapes import Block, Box, Field, Rod, Shape, smooth_union
 
 FAR_MM = 60.0  # the distance written where no bone is near
 MARGIN_MM = 7.0  # how far round a solid its distance is worked out: fillets, joints and a voxel's edge lie within
@@ -123,8 +123,9 @@ def _add(piece: Bone, near: Block, first: int, nearest: Field, second: Field, ow
 
 
 def _piece_depth(piece: Bone, near: Block, first: int) -> tuple[Field, npt.NDArray[np.uint16]]:
+    """The distance to a bone, and the number plus one of its nearest part, over a block."""
     depth = np.full(near.shape, np.float32(FAR_MM))
-    closest = depth.copy()
+    tube, closest = depth.copy(), depth.copy()
     owner = np.zeros(near.shape, dtype=np.uint16)
     for number, part in enumerate(piece.parts, start=first + 1):
         block = near.around(part.shape.box, MARGIN_MM)
@@ -133,13 +134,18 @@ def _piece_depth(piece: Bone, near: Block, first: int) -> tuple[Field, npt.NDArr
         where = _relative(block, near.start)
         distance = part.shape.distance(block)
         if part.carve:
+            depth = smooth_union(depth, tube, piece.blend_mm)
+            tube = np.full(near.shape, np.float32(FAR_MM))
             depth[where] = np.maximum(depth[where], -distance)
             continue
-        depth[where] = smooth_union(depth[where], distance, piece.blend_mm)
+        if not (isinstance(part.shape, Rod) and part.shape.continues):
+            depth = smooth_union(depth, tube, piece.blend_mm)
+            tube = np.full(near.shape, np.float32(FAR_MM))
+        np.minimum(tube[where], distance, out=tube[where])
         wins = distance < closest[where]
         np.copyto(closest[where], distance, where=wins)
         np.copyto(owner[where], np.uint16(number), where=wins)
-    return depth, owner
+    return smooth_union(depth, tube, piece.blend_mm), owner
 
 
 def _relative(block: Block, start: Index3) -> tuple[slice, slice, slice]:

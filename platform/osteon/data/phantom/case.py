@@ -82,7 +82,7 @@ FIELDS_OF_VIEW: dict[int, FieldOfView] = {
         (*_levels("T", 11, 12), *_levels("L", 1, 5), "sacrum", *_sided("hip", "femur"), *_ribs(7, 12)),
     ),
     56: FieldOfView(
-        (332, 100, 168),
+        (332, 108, 168),
         (3.0, 3.0, 3.0),
         "",
         (
@@ -126,7 +126,7 @@ def phantom(
     pieces = [piece for piece in skeleton(anatomy, split_sacrum="vertebrae_S1" in wanted) if piece.name in wanted]
     solid = build_skeleton(pieces, block, JOINT_MM)
     canvas = Canvas(block, min(grid.spacing_mm), body.AIR_HU)
-    lumps = texture(person.draws("lumps"), block, min(grid.spacing_mm), 14.0)
+    lumps = texture(person.draws("lumps"), block, canvas.voxel_mm, (9.0, 7.0, 7.0))
     _draw_body(canvas, anatomy, lumps)
     _draw_bones(canvas, solid, lumps)
     table = table_for(view.names)
@@ -155,27 +155,34 @@ def _grid(anatomy: Anatomy, view: FieldOfView, shape: Index3 | None, spacing_mm:
     else:
         top = anatomy.head.at((142.0, -15.0, 0.0))[0]
     middle_z = top - 0.5 * view.shape[0] * view.spacing_mm[0]
-    middle = (middle_z, anatomy.body.origin[1] * 0.5 + 10.0, 0.0)
+    front = (
+        min(anatomy.head.at((-4.0, -134.0, 0.0))[1], 0.0) if not view.top else anatomy.body.at((0.0, -132.0, 0.0))[1]
+    )
+    middle_y = 0.5 * (front + anatomy.body.at((30.0, 152.0, 0.0))[1])
+    middle = (middle_z, middle_y, 0.0)
     first = [round(m - 0.5 * (n - 1) * s) for m, n, s in zip(middle, size, spacing, strict=True)]
     return Grid(size, spacing, (float(first[0]), float(first[1]), float(first[2])))
 
 
 def _draw_body(canvas: Canvas, anatomy: Anatomy, lumps: Field) -> None:
     depth = body.outline(anatomy, canvas.block)
-    fat = body.fat_depth(anatomy, canvas.block, lumps)
+    septa = texture(anatomy.person.draws("septa"), canvas.block, canvas.voxel_mm, (90.0, 36.0, 36.0))
+    fat = body.fat_depth(anatomy, canvas.block, septa)
     table = Table.under(depth - fat, canvas.block)
     table.paint(canvas)
     pressed = np.maximum(depth, fat - table.distance)  # the table flattens the back
-    body.flesh(canvas, pressed, fat, lumps)
+    body.flesh(canvas, pressed, fat, lumps, septa)
     organs.fill(canvas, anatomy, lumps)
 
 
 def _draw_bones(canvas: Canvas, solid: Skeleton, lumps: Field) -> None:
     walls = [part.wall for part in solid.parts]
     cortex_hu = _per_voxel(solid, [wall.cortex_hu for wall in walls])
-    core_hu = _per_voxel(solid, [wall.core_hu for wall in walls]) * (1.0 + 0.22 * lumps)
+    core_hu = _per_voxel(solid, [wall.core_hu for wall in walls])
+    spongy: Field = core_hu + 0.22 * (core_hu * lumps)
     core = canvas.share(solid.depth + _per_voxel(solid, [wall.cortex_mm for wall in walls]))
-    canvas.cover(solid.depth, cortex_hu + core * (core_hu - cortex_hu))
+    bone_hu: Field = cortex_hu + core * (spongy - cortex_hu)
+    canvas.cover(solid.depth, bone_hu)
 
 
 def _per_voxel(solid: Skeleton, of_part: list[float]) -> Field:

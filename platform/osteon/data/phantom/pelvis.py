@@ -5,11 +5,9 @@ The pelvis' frame has its origin midway between the hip joints' centres.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from osteon.core.geometry import Vector3
-from osteon.data.phantom.bones import Bone, Part, Wall, bone
-from osteon.data.phantom.frame import Frame, frame_of
+from osteon.data.phantom.bones import Bone, Part, bone
+from osteon.data.phantom.frame import Frame, frame_of, spline
 from osteon.data.phantom.person import Person
 from osteon.data.phantom.shapes import Drum, Plate, Rod, Shape, ball, tube
 
@@ -104,8 +102,7 @@ def femur(person: Person, joint: Frame, side: str) -> Bone:
     name = f"femur_{side}"
     hip = joint.yawed(person.about(f"foot {side}", 14.0) - 4.0).leaned(-2.0 + person.about(f"spread {side}", 5.0))
     hip = hip.pitched(person.about(f"flexion {side}", 6.0))
-    spongy, firm = person.wall(1.4, 800.0, 260.0), person.wall(2.0, 950.0, 190.0)
-    upper, shaft = person.wall(3.5, 1150.0, 60.0), person.wall(5.5, 1400.0, -30.0)
+    spongy, firm = person.wall(1.4, 800.0, 260.0), person.wall(2.0, 920.0, 190.0)
     head: list[Shape] = [ball(hip, (0.0, 0.0, 0.0), HEAD_RADIUS)]
     neck = tube(hip, [(-3.0, 1.0, 4.0), (-17.0, 2.0, 20.0), (-31.0, 4.0, 36.0)], [18.0, 15.0, 18.0])
     trochanters: list[Shape] = [
@@ -113,10 +110,25 @@ def femur(person: Person, joint: Frame, side: str) -> Bone:
         *tube(hip, [(-58.0, 14.0, 34.0), (-64.0, 22.0, 27.0)], [11.0, 7.0]),
     ]
     below = [(-44.0, 6.0, 42.0), (-72.0, 8.0, 41.0), (-100.0, 6.0, 40.0), (-150.0, 2.0, 37.0), (-260.0, -6.0, 30.0)]
-    rods = tube(hip, below, [19.5, 17.0, 15.2, 14.4, 14.0])
-    walls = [firm, upper, shaft, shaft]
-    parts = _parts(name, ((shape, spongy) for shape in head), ((shape, firm) for shape in [*neck, *trochanters]))
-    return Bone((*parts, *_parts(name, zip(rods, walls, strict=True))), blend_mm=6.0)
+    radii = [19.5, 18.2, 17.0, 16.2, 15.5, 15.0, 14.7, 14.5, 14.3, 14.2, 14.1, 14.0, 14.0]
+    return Bone(
+        (
+            *(Part(name, shape, spongy) for shape in head),
+            *(Part(name, shape, firm) for shape in (*neck, *trochanters)),
+            *shaft(person, name, tube(hip, spline(below, 3), radii), 5.5),
+        ),
+        blend_mm=6.0,
+    )
+
+
+def shaft(person: Person, name: str, rods: list[Shape], cortex_mm: float) -> list[Part]:
+    """A long bone's shaft: along its first eight rods compact bone thickens and spongy bone gives way to marrow."""
+    parts = []
+    for number, rod in enumerate(rods):
+        share = min(1.0, number / 8.0)
+        wall = person.wall(2.0 + share * (cortex_mm - 2.0), 920.0 + share * 430.0, 180.0 - share * 210.0)
+        parts.append(Part(name, rod, wall))
+    return parts
 
 
 def sacrum(person: Person, pelvis: Frame, *, split: bool) -> Bone:
@@ -187,7 +199,3 @@ def _foramina(pelvis: Frame, width: float) -> list[Shape]:
         for z, y, x, r in rows
         for shape in tube(half, [(z - 8.0, y - 26.0, x * width), (z + 8.0, y + 26.0, x * width)], [r, r])
     ]
-
-
-def _parts(name: str, *groups: Iterable[tuple[Shape, Wall]]) -> list[Part]:
-    return [Part(name, shape, wall) for group in groups for shape, wall in group]

@@ -51,11 +51,12 @@ class Table:
 
     @classmethod
     def under(cls, skin: Field, block: Block) -> Table:
-        """The table that touches the lowest skin, 6 mm of which it presses in."""
-        curve = np.square(block.x) * np.float32(0.0007)
-        height = block.y + curve
-        lowest = np.where(skin < 0, np.broadcast_to(height, skin.shape), np.float32(-1e4)).max()
-        return cls((np.float32(lowest) - np.float32(6.0)) - height)
+        """The table that touches the lowest skin of the back, 10 mm of which it presses in."""
+        height = block.y + np.square(block.x) * np.float32(0.0004)
+        back = (skin < 0) & (np.abs(block.x) < 110.0)
+        lowest = np.where(back, height, np.float32(-1e4)).max()
+        distance: Field = (lowest - np.float32(10.0)) - height
+        return cls(distance)
 
     def paint(self, canvas: Canvas) -> None:
         """A carbon shell round foam, 44 mm thick and 420 mm wide; a thin mattress on it."""

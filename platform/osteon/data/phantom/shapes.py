@@ -103,6 +103,7 @@ class Rod:
         radius_b: in mm.
         thin: unit vector across which the rod is flattened.
         flatness: how many times thinner it is along ``thin``; 1 is round.
+        continues: whether it begins where the rod listed before it ends, as one tube without a fillet.
     """
 
     a: Vector3
@@ -111,6 +112,7 @@ class Rod:
     radius_b: float
     thin: Vector3 = (0.0, 0.0, 0.0)
     flatness: float = 1.0
+    continues: bool = False
 
     @property
     def box(self) -> Box:
@@ -128,13 +130,17 @@ class Rod:
         dot = z * axis[0] + y * axis[1] + x * axis[2]
         along = np.clip(dot / square, 0.0, 1.0)
         apart = (z * z + y * y + x * x) - along * (2.0 * dot - along * square)
-        if self.flatness != 1.0:
-            n = self.thin
-            tilt = axis[0] * n[0] + axis[1] * n[1] + axis[2] * n[2]
-            across = z * n[0] + y * n[1] + x * n[2] - along * tilt
-            apart = apart + (self.flatness * self.flatness - 1.0) * (across * across)
         radius = self.radius_a + along * (self.radius_b - self.radius_a)
-        distance: Field = np.sqrt(np.maximum(apart, 0.0)) - radius
+        if self.flatness == 1.0:
+            round_distance: Field = np.sqrt(np.maximum(apart, 0.0)) - radius
+            return round_distance
+        n, factor = self.thin, self.flatness * self.flatness
+        tilt = axis[0] * n[0] + axis[1] * n[1] + axis[2] * n[2]
+        across = np.square(z * n[0] + y * n[1] + x * n[2] - along * tilt)
+        within = np.maximum(apart - across, 0.0)
+        near = np.sqrt(within + factor * across)
+        slope = np.sqrt(within + factor * factor * across) + 1e-6
+        distance: Field = (near - radius) * ((near + 1e-6) / slope)  # to first order, by the gradient's length
         return distance
 
 
@@ -276,10 +282,12 @@ def tube(
         flatness: as in `Rod`.
     """
     across = [thin] * len(points) if isinstance(thin[0], float) else thin
-    return [
-        Rod(frame.at(a), frame.at(b), p * frame.scale, q * frame.scale, frame.along(*n), flatness)  # type: ignore[misc]
-        for a, b, p, q, n in zip(points, points[1:], radii, radii[1:], across, strict=False)
-    ]
+    rods: list[Shape] = []
+    for a, b, p, q, n in zip(points, points[1:], radii, radii[1:], across, strict=False):
+        direction = frame.along(*n)  # type: ignore[misc]  # one vector per point by now
+        ends = frame.at(a), frame.at(b), p * frame.scale, q * frame.scale
+        rods.append(Rod(*ends, direction, flatness, continues=bool(rods)))
+    return rods
 
 
 def ball(frame: Frame, centre: Vector3, radius: float) -> Shape:

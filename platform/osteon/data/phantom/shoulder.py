@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from osteon.core.geometry import Vector3
 from osteon.data.phantom.bones import Bone, Part, bone
 from osteon.data.phantom.frame import Frame, frame_of, spline
+from osteon.data.phantom.pelvis import shaft
 from osteon.data.phantom.person import Person
 from osteon.data.phantom.shapes import Plate, Shape, ball, tube
 from osteon.data.phantom.spine import Vertebra
@@ -108,7 +109,7 @@ def scapula(person: Person, at: Shoulder) -> Bone:
 def humerus(person: Person, at: Shoulder) -> Bone:
     """Head, tubercles and shaft; its lower end lies above the head."""
     name, f = f"humerus_{at.side}", at.frame
-    spongy, shaft = person.wall(1.4, 780.0, 190.0), person.wall(4.0, 1300.0, -20.0)
+    spongy = person.wall(1.4, 780.0, 190.0)
     (jz, jy, jx), (ez, ey, ex) = at.joint, at.elbow
 
     def along(share: float, out: float = 0.0) -> Vector3:
@@ -118,13 +119,14 @@ def humerus(person: Person, at: Shoulder) -> Bone:
         ball(f, at.joint, 23.0),
         *tube(f, [along(0.02, 8.0), along(0.09, 9.0), along(0.17, 8.0)], [20.0, 18.0, 13.5]),
     ]
-    rods = tube(f, [along(0.15, 8.0), along(0.5, 5.0), along(0.9)], [13.5, 11.5, 11.0])
+    line = [along(0.15 + 0.075 * step, 8.0 - 0.8 * step) for step in range(11)]
+    rods = tube(f, line, [13.5, 13.0, 12.5, 12.0, 11.7, 11.5, 11.3, 11.2, 11.0, 11.0, 11.0])
     ends = [
         *tube(f, [along(0.88), along(0.95, -14.0)], [11.0, 11.0]),
         *tube(f, [along(0.88), along(0.95, 14.0)], [11.0, 10.0]),
         *tube(f, [along(0.96, -27.0), along(0.96, 24.0)], [10.0, 11.0]),
     ]
-    parts = [*(Part(name, shape, spongy) for shape in [*head, *ends]), *(Part(name, rod, shaft) for rod in rods)]
+    parts = [*(Part(name, shape, spongy) for shape in [*head, *ends]), *shaft(person, name, rods, 4.0)]
     return Bone(tuple(parts), blend_mm=7.0)
 
 

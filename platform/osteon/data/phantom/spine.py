@@ -52,29 +52,34 @@ _LEVELS: dict[str, tuple[float, float, float, float, float]] = {
     "T6": (9.9, 14.0, 15.4, 4.5, 5.0),
     "T5": (9.6, 13.5, 15.0, 4.5, 9.0),
     "T4": (9.3, 12.8, 14.6, 4.5, 14.0),
-    "T3": (9.1, 12.0, 14.6, 4.5, 19.0),
-    "T2": (8.9, 11.0, 15.0, 4.5, 24.0),
-    "T1": (8.6, 9.5, 15.8, 4.8, 27.0),
-    "C7": (7.4, 8.6, 15.0, 5.2, 26.0),
-    "C6": (6.8, 8.2, 13.6, 5.2, 17.0),
-    "C5": (6.6, 8.0, 12.8, 5.0, 8.0),
-    "C4": (6.6, 7.8, 12.2, 5.0, 0.0),
-    "C3": (6.8, 7.6, 11.8, 5.0, -5.0),
-    "C2": (9.5, 7.5, 11.5, 4.0, -8.0),
-    "C1": (5.5, 7.0, 11.0, 1.0, -8.0),
+    "T3": (9.1, 12.0, 14.6, 4.5, 16.0),
+    "T2": (8.9, 11.0, 15.0, 4.5, 19.0),
+    "T1": (8.6, 9.5, 15.8, 4.8, 20.0),
+    "C7": (7.4, 8.6, 15.0, 5.2, 17.0),
+    "C6": (6.8, 8.2, 13.6, 5.2, 10.0),
+    "C5": (6.6, 8.0, 12.8, 5.0, 3.0),
+    "C4": (6.6, 7.8, 12.2, 5.0, -4.0),
+    "C3": (6.8, 7.6, 11.8, 5.0, -8.0),
+    "C2": (9.5, 7.5, 11.5, 4.0, -10.0),
+    "C1": (5.5, 7.0, 11.0, 1.0, -10.0),
 }
 ENDPLATE: Vector3 = (107.0, 32.0, 0.0)  # middle of the sacrum's upper end, in the pelvis' frame
 
 
 def spine(person: Person, pelvis: Frame) -> dict[str, Vertebra]:
     """The vertebrae from L5 to C1, stacked on the sacrum along the person's curve."""
-    roundness = 1.0 + person.about("roundness", 0.35)
+    roundness = 1.0 + person.about("roundness", 0.3)
     sway = person.about("scoliosis", 7.0)
     here, stack = pelvis.moved(ENDPLATE), {}
     for number, (level, (height, depth, width, disc, tilt)) in enumerate(_LEVELS.items()):
         side = 1.0 - abs(number - 5.0) / 5.0 if number < 10 else -1.0 + abs(number - 14.0) / 5.0
         lean = sway * max(-1.0, min(1.0, side)) if number < 19 else 0.0
-        turned = Frame(here.origin, pelvis.axes, here.scale).leaned(lean).pitched(tilt * roundness).yawed(0.6 * lean)
+        turned = (
+            Frame(here.origin, pelvis.axes, here.scale)
+            .leaned(lean)
+            .pitched(tilt * (roundness if number < 12 else 1.0))
+            .yawed(0.6 * lean)
+        )
         frame = turned.moved((disc + height, 0.0, 0.0))
         size = 1.07 + person.about(f"size {level}", 0.03)
         stack[level] = Vertebra(level, frame, height, depth * size, width * size, disc)

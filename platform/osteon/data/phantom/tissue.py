@@ -13,6 +13,8 @@ from osteon.data.phantom.draws import Draws
 from osteon.data.phantom.frame import Frame, spline
 from osteon.data.phantom.shapes import Block, Box, Field, Shape, smooth_union
 
+RIM_MM = 24.0  # radius of the edges at both ends of a stack
+
 
 @dataclass(frozen=True)
 class Ring:
@@ -67,8 +69,10 @@ class Stack:
         v, u = np.square(y / depth), np.square(x / width)
         near = 0.5 * (np.sqrt(v + u) + np.sqrt(np.sqrt(v * v + u * u)))
         slope = np.sqrt(v / (depth * depth) + u / (width * width)) + 1e-6
-        ends = np.maximum(heights[0] - level, level - heights[-1]).astype(np.float32)[:, None, None]
-        distance: Field = np.maximum(near * (near - 1.0) / slope, ends)
+        ends = np.maximum(heights[0] - level, level - heights[-1]).astype(np.float32)[:, None, None] + RIM_MM
+        side = near * (near - 1.0) / slope + RIM_MM
+        outside = np.sqrt(np.square(np.maximum(side, 0.0)) + np.square(np.maximum(ends, 0.0)))
+        distance: Field = np.minimum(np.maximum(side, ends), 0.0) + outside - RIM_MM
         return distance
 
     def _curves(self) -> tuple[list[Vector3], list[Vector3]]:
@@ -125,13 +129,13 @@ def union_field(shapes: Sequence[Shape], block: Block, margin_mm: float, blend_m
     return field
 
 
-def texture(draws: Draws, block: Block, voxel_mm: float, grain_mm: float) -> Field:
-    """A smooth random field of about ±1 with lumps of ``grain_mm``."""
-    step = max(1, round(grain_mm / voxel_mm))
-    coarse = draws.grain(tuple(n // step + 2 for n in block.shape))  # type: ignore[arg-type]  # three axes stay three
-    field: npt.NDArray[np.float32] = coarse.astype(np.float32) * np.float32(0.125)
-    for axis, count in enumerate(block.shape):
-        place = np.arange(count, dtype=np.int64)
+def texture(draws: Draws, block: Block, voxel_mm: float, grain_mm: Vector3) -> Field:
+    """A smooth random field of about ±1 whose lumps are ``grain_mm`` long, deep and wide."""
+    steps = [max(1, round(grain / voxel_mm)) for grain in grain_mm]
+    depth, height, width = (n // step + 2 for n, step in zip(block.shape, steps, strict=True))
+    field: Field = draws.grain((depth, height, width)).astype(np.float32) * np.float32(0.125)
+    for axis, (count, step) in enumerate(zip(block.shape, steps, strict=True)):
+        place = np.arange(count)
         cell, share = place // step, ((place % step) / step).astype(np.float32)
         share = share.reshape([-1 if k == axis else 1 for k in range(3)])
         low, high = np.take(field, cell, axis=axis), np.take(field, cell + 1, axis=axis)
