@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 for command in (phantom, ingest, cases, verify, export, train, segment, evaluate):
     app.command()(command)
-app.add_typer(recipes)
+app.add_typer(recipes, name="recipes")
 
 
 def _version(asked: bool) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from osteon.core.errors import BadInput
 
 BACKGROUND = 0
+_TONES = ((0.9, 0.95), (0.5, 1.0), (0.75, 0.7), (0.35, 0.9), (0.65, 0.85))
 FIRST_CUSTOM_ID = 200  # ids of labels that are not in the bone table, in order of first mention
 
 
@@ -34,8 +35,13 @@ class Label:
 
     @property
     def rgba(self) -> tuple[int, int, int, int]:
-        """A colour that neighbouring ids do not share (golden-angle hues)."""
-        red, green, blue = colorsys.hsv_to_rgb(self.id * 0.618034 % 1.0, 0.55 + 0.35 * (self.id % 2), 0.95)
+        """A colour that neighbouring bones do not share.
+
+        Hues go round by the golden angle; ids a Fibonacci number apart would nearly meet again (vertebra T11 and its
+        rib), so saturation and brightness go round by five.
+        """
+        saturation, value = _TONES[self.id % len(_TONES)]
+        red, green, blue = colorsys.hsv_to_rgb(self.id * 0.618034 % 1.0, saturation, value)
         return (round(255 * red), round(255 * green), round(255 * blue), 255)
 
 
