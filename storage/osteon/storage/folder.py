@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,21 +39,14 @@ class Folder:
         """Replace or create the file in one step."""
         path = self.root / key
         with _clear_errors(path):
-            for attempt in range(ATTEMPTS):
-                try:
-                    with _temporary(path, data) as temporary:
-                        temporary.replace(path)
-                    return
-                except FileNotFoundError:
-                    if attempt == ATTEMPTS - 1:
-                        raise
+            _with_temporary(path, data, lambda temporary: temporary.replace(path))
 
     def create(self, key: str, data: bytes) -> bool:
         """Create the file in one step; False if there is one (hard links refuse to replace)."""
         path = self.root / key
-        with _clear_errors(path), _temporary(path, data) as temporary:
+        with _clear_errors(path):
             try:
-                path.hardlink_to(temporary)
+                _with_temporary(path, data, path.hardlink_to)
             except FileExistsError:
                 return False
         return True
@@ -89,6 +82,18 @@ class Folder:
     def _files(self, prefix: str) -> Iterator[Path]:
         for folder, _, names in os.walk(self.root / prefix):
             yield from (Path(folder, name) for name in names if not _is_temporary(name))
+
+
+def _with_temporary(path: Path, data: bytes, put: Callable[[Path], object]) -> None:
+    """Write a temporary file and ``put`` it in its place; again, if it or its folder was removed meanwhile."""
+    for attempt in range(ATTEMPTS):
+        try:
+            with _temporary(path, data) as temporary:
+                put(temporary)
+            return
+        except FileNotFoundError:
+            if attempt == ATTEMPTS - 1:
+                raise
 
 
 @contextmanager
