@@ -34,7 +34,7 @@ class StreamSpec(BaseModel):
         "twice the work.",
     )
     bone_floor_hu: float | None = Field(
-        default=None,
+        default=150.0,
         description="Windows in which no zone reaches above this HU hold no bone: they are background, neither read "
         "nor computed. Null computes every window.",
     )

@@ -1,0 +1,134 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+import typer
+from typer.testing import CliRunner, Result
+
+from osteon.cli.segment import segment
+from osteon.core.errors import BadInput, BadScan, OsteonError
+from osteon.core.geometry import Grid
+from osteon.core.labels import LabelTable, table_for
+from osteon.data.preprocess import ModelGrid
+from osteon.inference.in_memory import InMemoryVolume, zones_of
+from osteon.inference.windows import StreamSpec
+from osteon.models.build import UNet3dSpec, build
+from osteon.recipes.bundle import load_bundle, save_bundle, segmenter_of
+from osteon.recipes.recipe import Recipe
+from osteon.storage.case import open_case
+from osteon.storage.dataset import Dataset
+from osteon.storage.stores import open_store
+from osteon.storage.writer import write_case
+
+TABLE = table_for(["femur_left", "femur_right", "sacrum"])
+app = typer.Typer()
+app.command()(segment)
+
+
+def osteon_segment(*arguments: str) -> Result:
+    """The command's result; a refusal is raised, as `osteon` itself would catch it."""
+    result = CliRunner().invoke(app, list(arguments))
+    if isinstance(result.exception, OsteonError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An untrained network: what it says of noise is arbitrary, but always the same."""
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    recipe = Recipe(
+        name="tiny",
+        grid=ModelGrid(spacing_mm=(1.5, 1.5, 1.5)),
+        model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
+        inference=StreamSpec(window_shape=(16, 16, 16), bone_floor_hu=600),
+    )
+    network = build(recipe.model, in_channels=1, num_classes=len(TABLE) + 1)
+    save_bundle(open_store(str(folder)), "", recipe, TABLE, network, {})
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def scan() -> InMemoryVolume:
+    """Bright noise below, air above: the upper windows are skipped."""
+    hu = np.full((40, 24, 20), -1000, dtype=np.int16)
+    hu[:16] = np.random.default_rng(0).integers(-1000, 1500, (16, 24, 20))
+    return InMemoryVolume(hu, Grid(hu.shape, (2.0, 1.0, 1.0), (-30.0, 12.0, 5.0)))
+
+
+@pytest.fixture(scope="module")
+def scan_file(scan: InMemoryVolume, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scan as a file whose x axis runs to the right: not LPS."""
+    path = tmp_path_factory.mktemp("scan") / "scan.nii.gz"
+    image = sitk.GetImageFromArray(scan.array)
+    spacing, origin, direction = scan.grid.to_itk()
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(direction)
+    sitk.WriteImage(sitk.Flip(image, [True, False, False]), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(model: str, scan: InMemoryVolume) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    return segmenter_of(load_bundle(model), "torch").segment(scan, zones_of(scan.array))
+
+
+@pytest.mark.parametrize("name", ["labels.nii.gz", "labels.mha", "labels.nrrd"])
+def test_labels_of_a_file_lie_on_its_own_grid(
+    model: str, scan_file: Path, tmp_path: Path, expected: np.ndarray[tuple[int, ...], np.dtype[np.generic]], name: str
+) -> None:
+    result = osteon_segment(model, str(scan_file), str(tmp_path / name), "--backend", "torch", "--json")
+    labels, source = sitk.ReadImage(tmp_path / name), sitk.ReadImage(scan_file)
+    np.testing.assert_allclose(labels.GetOrigin(), source.GetOrigin(), atol=1e-4)
+    np.testing.assert_allclose(labels.GetDirection(), source.GetDirection(), atol=1e-6)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(labels)[:, :, ::-1], expected)
+    found = json.loads(result.output)
+    assert set(found["volumes_ml"]) == {TABLE.names[id_] for id_ in np.unique(expected) if id_}
+    assert found["volumes_ml"]["sacrum"] == pytest.approx((expected == TABLE.ids["sacrum"]).sum() * 2 / 1000)
+    assert found["agreement"] == 1.0
+
+
+def test_a_stored_case_gets_the_same_labels(
+    model: str, scan: InMemoryVolume, tmp_path: Path, expected: np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+) -> None:
+    dataset = Dataset.create(str(tmp_path / "dataset"), "test", LabelTable(()))
+    write_case(dataset, "one", scan.array.astype(np.int16), None, scan.grid)
+    output = tmp_path / "labels.zarr"
+    osteon_segment(model, dataset.case("one").store.url, str(output), "--backend", "torch", "--no-skip")
+    case = open_case(str(output))
+    labels = case.labels().read((0, 0, 0), scan.grid.shape).result()
+    exact = segmenter_of(load_bundle(model), "torch").exact().segment(scan)
+    np.testing.assert_array_equal(labels, exact)
+    np.testing.assert_array_equal(case.image().read((0, 0, 0), scan.grid.shape).result(), scan.array)
+    assert case.table == TABLE
+    assert (exact != expected).any()  # --no-skip made a difference
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_computed() -> None:
+    for output in ("labels.png", "s3://bucket/labels.nii.gz"):
+        with pytest.raises(BadInput, match="output-format"):
+            osteon_segment("no-such-model", "no-such-scan", output)
+
+
+def test_a_folder_must_hold_one_scan(model: str, scan_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing here")
+    with pytest.raises(BadInput, match="no-scan"):
+        osteon_segment(model, str(tmp_path), str(tmp_path / "labels.mha"), "--backend", "torch")
+    for name in ("a.nii.gz", "b.nii.gz"):
+        (tmp_path / name).write_bytes(scan_file.read_bytes())
+    with pytest.raises(BadInput, match="several-scans"):
+        osteon_segment(model, str(tmp_path), str(tmp_path / "labels.mha"), "--backend", "torch")
+
+
+def test_a_bad_scan_is_refused_by_its_code(model: str, scan_file: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "torn.nii.gz"
+    torn.write_bytes(scan_file.read_bytes()[:2000])
+    with pytest.raises(BadScan):
+        osteon_segment(model, str(torn), str(tmp_path / "labels.mha"), "--backend", "torch")
+    assert not (tmp_path / "labels.mha").exists()
