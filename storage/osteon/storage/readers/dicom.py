@@ -38,10 +38,10 @@ def open_dicom(slices: Sequence[Slice], *, scratch: Path, allow_gaps: bool = Fal
         BadScan: what the table of bad scans refuses; what decoders find in compressed frames comes when slabs
             are read.
     """
+    ordered, stack = sort_slices(slices)
     for frame in {frame.path: frame for frame in slices}.values():
         check_size(frame)
-    ordered, stack = sort_slices(_inflated(slices, scratch))
-    ordered, stack, notes = _drop_duplicates(ordered, stack)
+    ordered, stack, notes = _drop_duplicates(_inflated(ordered, scratch), stack)
     grid, planes, mended = _make_regular(stack, SlicePlanes(ordered), allow_gaps)
     order = Reorientation.to_lps(grid)
     if order.axes[0] != 0:
@@ -95,13 +95,13 @@ def _with_pixels(frames: Sequence[Slice]) -> Iterator[tuple[Slice, npt.NDArray[n
     return zip(frames, read_frames(frames), strict=True)
 
 
-def _inflated(slices: Sequence[Slice], scratch: Path) -> Sequence[Slice]:
+def _inflated(ordered: tuple[Slice, ...], scratch: Path) -> tuple[Slice, ...]:
     """The frames, deflated ones replaced by inflated copies in ``scratch``."""
-    deflated = [frame for frame in slices if frame.layout.syntax == transfer_syntax.DEFLATED]
+    deflated = [frame for frame in ordered if frame.layout.syntax == transfer_syntax.DEFLATED]
     if not deflated:
-        return slices
-    others = [frame for frame in slices if frame.layout.syntax != transfer_syntax.DEFLATED]
-    return (*others, *inflate_pixels(deflated, new_spool(scratch)))
+        return ordered
+    copies = dict(zip(deflated, inflate_pixels(deflated, new_spool(scratch)), strict=True))
+    return tuple(copies.get(frame, frame) for frame in ordered)
 
 
 def _survey(ordered: tuple[Slice, ...]) -> hounsfield.Survey:
