@@ -11,7 +11,8 @@ from osteon.storage.folder import Folder
 def test_a_write_whose_temporary_file_is_swept_is_begun_again(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, swept = Folder(tmp_path), []
+    folder = Folder(tmp_path)
+    swept: list[bool] = []
     original = getattr(Path, step)
 
     def sweep_first(self: Path, target: Path) -> object:
