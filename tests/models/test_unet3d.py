@@ -45,7 +45,8 @@ def test_supervised_levels_halve_and_the_finest_is_forward(network: UNet3d) -> N
 
 
 def test_gradients_reach_every_parameter(network: UNet3d) -> None:
-    sum(level.square().mean() for level in network.forward_deep(torch.randn(2, 1, 8, 8, 8))).backward()
+    levels = network.forward_deep(torch.randn(2, 1, 8, 8, 8))
+    torch.autograd.backward([level.square().mean() for level in levels])
     still = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0]
     assert still == []
 

@@ -78,7 +78,8 @@ def test_resumed_loss_curve_is_the_unbroken_one(new_trainer: NewTrainer, batches
 
     class Saving(Notes):
         def pause(self, *, validate: bool) -> None:
-            states[self.trainer.step] = {key: value for key, value in self.trainer.state_dict().items()}
+            super().pause(validate=validate)
+            states[self.trainer.step] = self.trainer.state_dict()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -98,6 +99,7 @@ def test_finished_run_does_nothing_more(new_trainer: NewTrainer, batches: Batche
 
 def test_minutes_end_the_run_and_drive_the_schedule(new_trainer: NewTrainer) -> None:
     def endless(start: int, stop: int) -> Iterator[Batch]:
+        assert stop > start + 10**9
         labels = torch.randint(0, 3, (1, 8, 8, 8))
         return itertools.repeat(Batch(torch.randn(1, 1, 8, 8, 8), labels, ()))
 
@@ -133,6 +135,7 @@ def test_waiting_for_data_is_told_apart_from_working(new_trainer: NewTrainer, ba
 def test_pauses_do_not_count_as_step_time(new_trainer: NewTrainer, batches: Batches) -> None:
     class Resting(Notes):
         def pause(self, *, validate: bool) -> None:
+            super().pause(validate=validate)
             time.sleep(0.5)
 
     trainer = new_trainer()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from monai.losses import DiceCELoss
+from monai.losses.dice import DiceCELoss
 from pydantic import ValidationError
 
 from osteon.training.losses import DeepLoss, DiceCrossEntropy, LossSpec

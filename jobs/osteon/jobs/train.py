@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import ray
 import torch
-from ray.train.torch import TorchTrainer
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+from ray.train.v2.torch.torch_trainer import TorchTrainer
 
 from osteon.core.errors import BadInput, CorruptData, OsteonError
 from osteon.jobs.ray_session import ray_session

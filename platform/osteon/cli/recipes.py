@@ -26,4 +26,4 @@ def show(
     """Print every value of a recipe with what it means, as YAML that can be edited and trained with."""
     from osteon.recipes.recipe import load_recipe
 
-    print(load_recipe(name).to_yaml(), end="")
+    print(load_recipe(name).to_documented_yaml(), end="")

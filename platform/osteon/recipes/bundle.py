@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -123,7 +124,7 @@ def load_bundle(url: str) -> Bundle:
         table = LabelTable.of({int(id_): str(name) for id_, name in json.loads(files[LABELS]).items()})
         network = build(recipe.model, in_channels=1, num_classes=len(table) + 1)
         network.load_state_dict(torch.load(io.BytesIO(files[WEIGHTS]), map_location="cpu", weights_only=True))
-    except (KeyError, ValueError, RuntimeError, BadInput) as error:
+    except (KeyError, ValueError, RuntimeError, pickle.UnpicklingError, BadInput) as error:
         raise CorruptData("bad-bundle", f"the model cannot be used: {error}", where=url) from error
     return Bundle(recipe, table, network.eval(), _sha256(manifest))
 

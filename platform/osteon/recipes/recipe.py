@@ -5,7 +5,7 @@ Each value belongs to the room that uses it; this module only joins them, reads 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,10 @@ class Recipe(BaseModel):
         """The whole recipe, defaults included, as YAML that `load_recipe` reads."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
+    def to_documented_yaml(self) -> str:
+        """The same with what each value means in a comment above it."""
+        return "\n".join(_documented(self)) + "\n"
+
 
 def packaged_recipes() -> tuple[str, ...]:
     """Names of the recipes that come with Osteon, sorted."""
@@ -103,6 +107,18 @@ def parse_recipe(text: str, *, where: str, overrides: Sequence[str] = ()) -> Rec
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise BadInput("bad-recipe", _explain(error), where=where) from error
+
+
+def _documented(model: BaseModel, indent: str = "") -> Iterator[str]:
+    for name, field in type(model).model_fields.items():
+        yield f"{indent}# {field.description}"
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield f"{indent}{name}:"
+            yield from _documented(value, indent + "  ")
+        else:
+            plain = model.model_dump(mode="json", include={name})
+            yield indent + yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**6).strip()[1:-1]
 
 
 def _source(name_or_path: str) -> str:
