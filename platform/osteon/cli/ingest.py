@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 if TYPE_CHECKING:
-    from osteon.jobs.ingest_summary import CaseOutcome, IngestSummary
+    from osteon.jobs.ingest_summary import CaseOutcome, IngestSummary, Status
 
-LISTED = 20  # cases named on screen; --json has them all
+LISTED = 20  # lines on screen; --json has them all
+STATUSES: tuple[Status, ...] = ("planned", "ingested", "skipped", "ignored", "quarantined")
 
 
 def ingest(
@@ -63,27 +62,17 @@ def ingest(
 
 
 def _print(summary: IngestSummary) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     refused = [case for case in summary.cases if case.status in ("quarantined", "ignored")]
-    if refused:
-        console.print(_table(refused[:LISTED]))
-    if len(refused) > LISTED:
-        console.print(f"… and {len(refused) - LISTED} more; --json lists them all")
-    for note in summary.notes[:LISTED]:
-        console.print(note, markup=False, style="dim")
-    counts = [
-        (status, summary.count(status)) for status in ("planned", "ingested", "skipped", "ignored", "quarantined")
-    ]
-    done = ", ".join(f"{number} {status}" for status, number in counts if number) or "nothing found"
-    console.print(f"{summary.dataset}: {done}", markup=False, soft_wrap=True)
+    lines = [*(_line(case) for case in refused), *(f"passed over: {note}" for note in summary.notes)]
+    for line in lines[:LISTED]:
+        console.print(line)
+    if len(lines) > LISTED:
+        console.print(f"… and {len(lines) - LISTED} more; --json lists them all")
+    done = ", ".join(f"{number} {status}" for status in STATUSES if (number := summary.count(status)))
+    console.print(f"{summary.dataset}: {done}")
 
 
-def _table(cases: list[CaseOutcome]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("source", "status", "why", "what to do"):
-        table.add_column(column, overflow="fold")
-    for case in cases:
-        table.add_row(
-            *(escape(text) for text in (case.source, case.status, f"{case.reason} ({case.code})", case.remedy))
-        )
-    return table
+def _line(case: CaseOutcome) -> str:
+    remedy = f" — {case.remedy}" if case.remedy else ""
+    return f"{case.status}: {case.source}: {case.reason} [{case.code}]{remedy}"
