@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import numpy.typing as npt
 import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -21,6 +24,7 @@ from pydicom.uid import (
 from osteon.storage.readers import Rejected, Scan, ScanSource, find_scans, open_scan
 
 Hu = npt.NDArray[np.int16]
+Nifti: Any = nibabel.Nifti1Image  # nibabel is typed in part only
 Tweak = Callable[[Dataset, int], None]
 
 
@@ -34,7 +38,7 @@ def hu() -> Hu:
 def slice_dataset() -> Callable[..., FileDataset]:
     """One CT slice: ``(hu_yx, number, uid)`` gives slice ``number`` of a series 2 mm apart, pixels 0.5 x 0.7 mm."""
 
-    def make(hu_yx: Hu, number: int, series: str, syntax: str = ExplicitVRLittleEndian) -> FileDataset:
+    def make(hu_yx: Hu, number: int, series: str, syntax: UID = ExplicitVRLittleEndian) -> FileDataset:
         meta = FileMetaDataset()
         meta.TransferSyntaxUID = syntax
         meta.MediaStorageSOPClassUID = CTImageStorage
@@ -68,7 +72,7 @@ def write_series(tmp_path: Path, slice_dataset: Callable[..., FileDataset]) -> C
     """Write a volume as a DICOM series; ``tweak(dataset, number)`` may change each slice before it is saved."""
 
     def write(
-        hu: Hu, tweak: Tweak | None = None, *, syntax: str = ExplicitVRLittleEndian, name: str = "series"
+        hu: Hu, tweak: Tweak | None = None, *, syntax: UID = ExplicitVRLittleEndian, name: str = "series"
     ) -> Path:
         folder = tmp_path / name
         folder.mkdir()
@@ -108,8 +112,7 @@ def rejected() -> Callable[[Path], list[Rejected]]:
 
 @pytest.fixture
 def write_nifti(tmp_path: Path) -> Callable[..., Path]:
-    """Write a (z, y, x) array as NIfTI with a RAS affine; ``edit(header)`` may change the header before saving."""
-    import nibabel as nib
+    """Write a (z, y, x) array as NIfTI, in LPS order by default; ``edit(header)`` may change what nibabel saves."""
 
     def write(
         array_zyx: npt.NDArray[Any],
@@ -117,8 +120,8 @@ def write_nifti(tmp_path: Path) -> Callable[..., Path]:
         edit: Callable[[Any], None] | None = None,
         name: str = "ct.nii.gz",
     ) -> Path:
-        image = nib.Nifti1Image(array_zyx.T, np.diag([0.7, 0.5, 2.0, 1.0]) if affine is None else np.asarray(affine))
-        image.header.set_data_dtype(array_zyx.dtype)
+        place = np.diag([-0.7, -0.5, 2.0, 1.0]) if affine is None else np.asarray(affine)
+        image = Nifti(array_zyx.T, place, dtype=array_zyx.dtype)
         if edit is not None:
             edit(image.header)
         image.to_filename(tmp_path / name)
@@ -130,7 +133,6 @@ def write_nifti(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def patch_header() -> Callable[..., None]:
     """Overwrite bytes of a NIfTI header, inside of the gzip stream if need be."""
-    import gzip
 
     def patch(path: Path, offset: int, data: bytes) -> None:
         packed = path.name.endswith(".gz")

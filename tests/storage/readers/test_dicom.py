@@ -233,7 +233,7 @@ class TestBytes:
         assert code_of(open_one, folder) == "declared-size"
 
     def test_an_unknown_transfer_syntax_is_refused(self, write_series: Write, open_one: Open, hu: Hu) -> None:
-        mpeg = "1.2.840.10008.1.2.4.100"
+        mpeg = pydicom.uid.MPEG2MPML
 
         def claim(dataset: Dataset, _number: int) -> None:
             dataset.PixelData = pydicom.encaps.encapsulate([b"\0" * 200])

@@ -52,12 +52,12 @@ def recompress(folder: Path, syntax: int) -> None:
 
 
 @pytest.mark.parametrize("syntax", NATIVE)
-def test_native_pixels(write_series: Write, open_one: Open, hu: Hu, syntax: str) -> None:
+def test_native_pixels(write_series: Write, open_one: Open, hu: Hu, syntax: uid.UID) -> None:
     np.testing.assert_array_equal(open_one(write_series(hu, syntax=syntax)).read(), hu)
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)
-def test_lossless_pixels(write_series: Write, open_one: Open, syntax: str) -> None:
+def test_lossless_pixels(write_series: Write, open_one: Open, syntax: uid.UID) -> None:
     hu = np.random.default_rng(3).integers(-1000, 1500, (3, 32, 40)).astype(np.int16)
 
     def no_negatives(dataset: Dataset, number: int) -> None:
@@ -73,7 +73,7 @@ def test_lossless_pixels(write_series: Write, open_one: Open, syntax: str) -> No
 
 
 @pytest.mark.parametrize("syntax", LOSSY)
-def test_lossy_pixels_are_read_and_marked(write_series: Write, open_one: Open, syntax: str) -> None:
+def test_lossy_pixels_are_read_and_marked(write_series: Write, open_one: Open, syntax: uid.UID) -> None:
     ramp = np.linspace(-1000, 1400, 32 * 40).reshape(32, 40)
     hu = np.stack([ramp, ramp[::-1]]).astype(np.int16)
     folder = write_series(hu)

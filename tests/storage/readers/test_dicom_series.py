@@ -12,7 +12,7 @@ import pytest
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from osteon.storage.readers import Rejected, Scan, ScanSource, find_scans, open_scan
+from osteon.storage.readers import Rejected, ScanSource, find_scans, open_scan
 
 Hu = npt.NDArray[np.int16]
 Write = Callable[..., Path]
@@ -30,7 +30,7 @@ def sources(folder: Path) -> list[ScanSource]:
     return [found for found in find_scans(folder) if isinstance(found, ScanSource)]
 
 
-def test_a_localizer_is_no_slice(write_series: Write, open_one: Callable[..., Scan], hu: Hu) -> None:
+def test_a_localizer_is_no_slice(write_series: Write, hu: Hu) -> None:
     def localize(dataset: Dataset, _number: int) -> None:
         dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
         dataset.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
@@ -58,7 +58,7 @@ def test_a_localizer_is_no_slice(write_series: Write, open_one: Callable[..., Sc
     ],
 )
 def test_what_is_no_ct_image_is_set_aside(
-    write_series: Write, hu: Hu, sop_class: str, modality: str, code: str
+    write_series: Write, hu: Hu, sop_class: uid.UID, modality: str, code: str
 ) -> None:
     def disguise(dataset: Dataset, _number: int) -> None:
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class

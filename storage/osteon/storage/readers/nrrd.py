@@ -79,7 +79,7 @@ def _parse(path: Path) -> tuple[dict[str, str], dict[str, str], int]:
     stop, gap = _header_end(head)
     lines = head[:stop].decode("utf-8", "replace").splitlines()
     if not lines or not lines[0].startswith("NRRD000"):
-        raise BadScan("unreadable-header", "no NRRD header that ends in an empty line", remedy="save the file again")
+        raise BadScan("unreadable-header", "no NRRD header", remedy="save the file again")
     fields: dict[str, str] = {}
     keys: dict[str, str] = {}
     for line in lines[1:]:
@@ -91,12 +91,14 @@ def _parse(path: Path) -> tuple[dict[str, str], dict[str, str], int]:
             continue
         name, _, value = line.partition(":")
         fields[name.strip().lower()] = value.strip()
+    if not gap and not {"data file", "datafile"} & fields.keys():
+        raise BadScan("unreadable-header", "the header does not end in an empty line", remedy="save the file again")
     return fields, keys, stop + gap
 
 
 def _header_end(head: bytes) -> tuple[int, int]:
     ends = [(at, len(mark)) for mark in (b"\n\n", b"\r\n\r\n") if (at := head.find(mark)) >= 0]
-    return min(ends, default=(0, 0))
+    return min(ends, default=(len(head), 0))  # a detached header may end with the file
 
 
 def _split_layers(
