@@ -83,7 +83,8 @@ def ingest(
         lane = Lane(
             opened.get,
             dataset,
-            {row.case_id: (row.source_digest, row.labels_digest) for row in dataset.catalog()},
+            # A case to be replaced may be damaged: then it is not skipped, whatever it says of itself.
+            {} if replace else {row.case_id: (row.source_digest, row.labels_digest) for row in dataset.catalog()},
             Quarantine(dataset.store),
             scratch,
             allow_gaps,

@@ -49,7 +49,7 @@ class Lane:
     Attributes:
         get: from a graph and one of its keys to the key's value.
         dataset: where the cases go.
-        committed: (source digest, labels digest) by id of the cases that were there when the run began.
+        committed: (source digest, labels digest) by id of the cases that are skipped unopened.
         quarantine: where refusals are kept.
         scratch: the run's folder for decoded copies; it exists.
         allow_gaps: resample series with missing slices instead of refusing them.
@@ -114,7 +114,7 @@ class Lane:
         except (RunEnded, Conflict):
             raise
         except OsteonError:
-            release_claim(job.dataset, case.writer.case_id)  # or a mended source could not take the id
+            release_claim(job.dataset, case.writer.prefix)  # or a mended source could not take the id
             raise
         if isinstance(done, AlreadyThere):
             return self._already_there(done.case_id, job)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from osteon.storage.manifest import RootDocument
 from osteon.storage.stores import open_store
@@ -44,6 +46,48 @@ def add_scan(scans: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def add_series(scans: Path) -> Callable[..., list[Path]]:
+    """Writes an RLE-compressed DICOM series of small slices into ``<id>/ct``; gives the files in order of position."""
+
+    def add(case_id: str, *, slices: int = 70, side: int = 32) -> list[Path]:
+        folder = scans / case_id / "ct"
+        folder.mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        series = generate_uid()
+        paths = [folder / f"{number:03d}.dcm" for number in range(slices)]
+        for number, path in enumerate(paths):
+            pixels = rng.integers(0, 2000, (side, side), dtype=np.uint16)
+            _slice(series, number, pixels).save_as(path, enforce_file_format=True)
+        labels = np.zeros((slices, side, side), np.uint8)
+        labels[10:20, 10:20, 10:20] = 1
+        _write(folder.parent / "labels.nii.gz", labels, spacing=(0.8, 0.8, 1.0), signs=(1, 1, 1))
+        return paths
+
+    return add
+
+
+def _slice(series: str, number: int, pixels: npt.NDArray[np.uint16]) -> Dataset:
+    result = Dataset()
+    result.file_meta = FileMetaDataset()
+    result.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    result.SOPClassUID = CTImageStorage
+    result.SOPInstanceUID = generate_uid()
+    result.SeriesInstanceUID = series
+    result.Modality = "CT"
+    result.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    result.ImagePositionPatient = [0.0, 0.0, float(number)]
+    result.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    result.PixelSpacing = [0.8, 0.8]
+    result.RescaleSlope, result.RescaleIntercept = 1, -1024
+    result.Rows, result.Columns = pixels.shape
+    result.SamplesPerPixel, result.PhotometricInterpretation = 1, "MONOCHROME2"
+    result.BitsAllocated, result.BitsStored, result.HighBit, result.PixelRepresentation = 16, 16, 15, 0
+    result.PixelData = pixels.tobytes()
+    result.compress(RLELossless)
+    return result
+
+
+@pytest.fixture
 def contents() -> Callable[[str | Path], dict[str, bytes | str]]:
     """Every object of a dataset's cases by key; of root documents the manifest, without what each commit draws."""
 
@@ -60,9 +104,14 @@ def _comparable(key: str, data: bytes) -> bytes | str:
     return RootDocument.from_bytes(data, key).manifest.model_copy(update={"write_id": ""}).model_dump_json()
 
 
-def _write(path: Path, array: npt.NDArray[Any]) -> Path:
+def _write(
+    path: Path,
+    array: npt.NDArray[Any],
+    spacing: tuple[float, float, float] = (0.8, 0.8, 1.5),
+    signs: tuple[int, int, int] = (-1, -1, 1),
+) -> Path:
     image = sitk.GetImageFromArray(array)
-    image.SetSpacing((0.8, 0.8, 1.5))
-    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    image.SetSpacing(spacing)
+    image.SetDirection(np.diag(signs).astype(float).ravel())
     sitk.WriteImage(image, str(path))
     return path

@@ -99,6 +99,22 @@ def test_no_file_name_gets_into_the_dataset(scans: Path, add_scan: AddScan, url:
         assert "doe" not in str(path.relative_to(url)).lower()
 
 
+def test_what_is_found_only_while_decoding_is_quarantined_and_the_id_is_free_again(
+    scans: Path, add_series: Callable[..., list[Path]], url: str
+) -> None:
+    middle = add_series("a")[40]
+    whole = middle.read_bytes()
+    start = whole.index(b"\xfe\xff\x00\xe0", -3000) + 8 + 64  # behind the frame's RLE header
+    middle.write_bytes(whole[:start] + b"\xff" * 200 + whole[start + 200 :])
+    summary = run(scans, url)
+    assert (statuses(summary), summary.cases[0].code) == ({"a": "quarantined"}, "undecodable-pixels")
+    assert summary.cases[0].source == str(middle)
+    assert Dataset.open(url).case_ids() == []
+    middle.write_bytes(whole)
+    summary = run(scans, url)
+    assert statuses(summary) == {"a": "ingested"}, summary
+
+
 def test_a_mended_source_leaves_the_quarantine(scans: Path, add_scan: AddScan, url: str) -> None:
     path = add_scan("a")
     whole = path.read_bytes()
@@ -122,6 +138,22 @@ def test_a_changed_source_needs_replace(scans: Path, add_scan: AddScan, url: str
     assert (statuses(summary), summary.cases[0].code) == ({"a": "quarantined"}, "other-source")
     assert statuses(run(scans, url, replace=True)) == {"a": "ingested"}
     assert not Path(url, "quarantine", "a.json").exists()
+
+
+def test_replace_mends_a_damaged_case_and_leaves_whole_ones(
+    scans: Path, add_scan: AddScan, url: str, contents: Callable[[str], dict[str, bytes | str]]
+) -> None:
+    add_scan("a")
+    add_scan("b", seed=1)
+    run(scans, url)
+    before = contents(url)
+    shard = next(Path(url, "cases", "a.zarr", "0", "c").rglob("0"))
+    while shard.is_dir():
+        shard = shard / "0"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"\0")
+    assert statuses(run(scans, url)) == {"a": "skipped", "b": "skipped"}
+    assert statuses(run(scans, url, replace=True)) == {"a": "ingested", "b": "skipped"}
+    assert contents(url) == before
 
 
 def test_changed_labels_are_a_changed_source(scans: Path, add_scan: AddScan, url: str) -> None:
