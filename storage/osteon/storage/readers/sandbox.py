@@ -197,8 +197,10 @@ def decode_frames(requests: Sequence[FrameRequest]) -> Iterator[npt.NDArray[np.g
 def _borrowed() -> Iterator[Sandbox]:
     with _lock:
         sandbox = _idle.pop() if _idle else None
-    if sandbox is None or not sandbox.is_usable:
-        sandbox = Sandbox()
+    if sandbox is not None and not sandbox.is_usable:
+        sandbox.close()
+        sandbox = None
+    sandbox = sandbox or Sandbox()
     try:
         yield sandbox
     except BaseException:
