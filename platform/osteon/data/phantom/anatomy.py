@@ -26,7 +26,7 @@ class Anatomy:
         joints: frames of the femoral heads by side, x to the outside.
         spine: vertebrae by level, L5 to C1.
         ribs: all 24.
-        sternum: its line in the body's frame, top to tip.
+        sternum: its line in the body's frame, top to lower end.
         shoulders: left and right.
         head: frame of the head.
     """

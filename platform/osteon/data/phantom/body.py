@@ -31,16 +31,6 @@ _TRUNK = {
     "C3": (-66.0, 58.0, 58.0),
     "C1": (-72.0, 56.0, 58.0),
 }
-_CHEST = {
-    "T12": (-90.0, 22.0, 112.0),
-    "T10": (-130.0, 34.0, 122.0),
-    "T8": (-136.0, 36.0, 122.0),
-    "T6": (-124.0, 34.0, 116.0),
-    "T4": (-100.0, 30.0, 102.0),
-    "T3": (-80.0, 26.0, 88.0),
-    "T2": (-60.0, 22.0, 66.0),
-    "T1": (-36.0, 14.0, 36.0),
-}
 
 
 def trunk(anatomy: Anatomy) -> Stack:
@@ -57,8 +47,16 @@ def trunk(anatomy: Anatomy) -> Stack:
 
 
 def chest(anatomy: Anatomy) -> Stack:
-    """The hollow of the rib cage."""
-    return Stack(anatomy.body, tuple(_rings(anatomy, _CHEST)))
+    """The hollow of the rib cage: within the ribs that pass at each vertebra's height."""
+    points = [point for laid in anatomy.ribs for point in laid.curve[3:]]
+    rings = []
+    for level in ("T12", "T11", "T10", "T9", "T8", "T7", "T6", "T5", "T4", "T3", "T2"):
+        z, _, x = anatomy.body.local(anatomy.spine[level].frame.origin)
+        passing = [point for point in points if abs(point[0] - z) < 13.0]
+        front, back = min(point[1] for point in passing), max(point[1] for point in passing)
+        width = max(abs(point[2] - 0.4 * x) for point in passing)
+        rings.append(Ring(z, front + 7.0, back - 9.0, width - 8.0, 0.4 * x))
+    return Stack(anatomy.body, tuple(rings), square=0.0)
 
 
 def belly(anatomy: Anatomy) -> Stack:

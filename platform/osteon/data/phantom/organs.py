@@ -45,7 +45,10 @@ def _chest(canvas: Canvas, anatomy: Anatomy, within: Field) -> None:
     (z8, y8, x8), (z5, y5, x5), (z1, y1, x1) = (_place(anatomy, level) for level in ("T8", "T5", "T1"))
     middle: list[Vector3] = [(z8 - 60.0, y8 - 50.0, x8), (z5, y5 - 42.0, x5), (z1, y1 - 24.0, x1)]
     canvas.paint(tube(body, middle, [44.0, 36.0, 26.0]), 12.0, within)
-    canvas.paint(tube(body, [(z8 - 90.0, y8 - 2.0, x8), (z1, y1, x1)], [26.0, 20.0]), 40.0, within)
+    column = [anatomy.spine[f"T{number}"].frame for number in range(12, 0, -1)]
+    for back, radius in ((0.0, 24.0), (24.0, 33.0)):
+        line = [body.local(frame.at((0.0, back, 0.0))) for frame in column]
+        canvas.paint(tube(body, line, [radius] * len(line)), MUSCLE_HU, within)
     for side, out in ((1.0, 30.0), (-1.0, 26.0)):
         for lift, back, reach in ((46.0, -60.0, 62.0), (10.0, -30.0, 78.0), (-34.0, -48.0, 80.0), (20.0, -90.0, 66.0)):
             ends = [(z5 - 34.0, y5 - 44.0, x5 + side * out), (z5 - 34.0 + lift, y5 + back, x5 + side * reach)]

@@ -103,7 +103,7 @@ def _padding(series: Series, _: Draws) -> Series:
 
 def _rle(series: Series, _: Draws) -> Series:
     for file in series:
-        file.dataset.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+        file.dataset.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
     return series
 
 

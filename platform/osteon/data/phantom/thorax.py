@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from osteon.core.geometry import Vector3
 from osteon.data.phantom.bones import Bone, bone
-from osteon.data.phantom.frame import Frame, cosine, sine, spline
+from osteon.data.phantom.frame import Frame, cosine, frame_of, sine, spline
 from osteon.data.phantom.person import Person
-from osteon.data.phantom.shapes import Shape, tube
+from osteon.data.phantom.shapes import Plate, Shape, tube
 from osteon.data.phantom.spine import Vertebra
 
 # rib: half width and half depth of its ellipse, how far behind the vertebra it reaches, how far it sinks, where it ends
@@ -79,26 +79,30 @@ def rib_bone(person: Person, chest: Frame, laid: Rib) -> Bone:
 
 
 def sternum_line(chest: Frame, stack: dict[str, Vertebra]) -> list[Vector3]:
-    """Top of the manubrium, sternal angle, lower end of the body, tip: in the chest's frame."""
-    place = {level: chest.local(stack[level].frame.origin) for level in ("T3", "T5", "T9", "T10")}
-    rows = (("T3", 0.0, -78.0), ("T5", 0.0, -110.0), ("T9", 8.0, -137.0), ("T10", 4.0, -138.0))
-    return [(place[level][0] + up, place[level][1] + front, 0.3 * place[level][2]) for level, up, front in rows]
+    """Top of the manubrium, sternal angle, lower end of the body: in the chest's frame."""
+    rows = (("T3", 0.0, -78.0), ("T5", 0.0, -110.0), ("T9", 8.0, -137.0))
+    place = [(chest.local(stack[level].frame.origin), up, front) for level, up, front in rows]
+    return [(z + up, y + front, 0.3 * x) for (z, y, x), up, front in place]
 
 
 def sternum(person: Person, chest: Frame, line: list[Vector3]) -> Bone:
-    """Manubrium, body and xiphoid, one piece."""
-    top, angle, low, tip = line
+    """Manubrium, body and xiphoid: one plate, bent at the sternal angle."""
+    top, angle, low = (chest.at(point) for point in line)
+    up = (top[0] - low[0], top[1] - low[1], top[2] - low[2])
+    plane = frame_of(angle, up, chest.along(0.0, 0.0, 1.0))
+    frame = Frame(angle, plane.axes, chest.scale)
+    (above, _, lift), (below, _, drop) = frame.local(top), frame.local(low)
     wide = 1.0 + person.about("sternum width", 0.1)
-    front = (0.35, 0.94, 0.0)
-    manubrium = [_part_way(top, angle, 0.28), _part_way(top, angle, 0.62), angle]
-    body = [angle, _part_way(angle, low, 0.5), _part_way(angle, low, 0.88)]
-    xiphoid = [low, tip]
-    shapes = [
-        *tube(chest, manubrium, [25.0 * wide, 21.0 * wide, 14.0 * wide], thin=front, flatness=3.4),
-        *tube(chest, body, [14.0 * wide, 17.0 * wide, 17.0 * wide], thin=front, flatness=2.8),
-        *tube(chest, xiphoid, [7.0, 4.5], thin=front, flatness=1.7),
-    ]
-    return bone("sternum", person.wall(1.1, 620.0, 150.0), shapes, blend_mm=3.0)
+    half = (
+        (above - 6.0, 9.0), (above, 17.0), (0.72 * above, 27.0), (0.4 * above, 21.0), (0.0, 12.0), (0.45 * below, 14.0),
+        (0.8 * below, 16.5), (0.97 * below, 11.0), (below, 4.0), (below - 24.0, 2.0),
+    )  # fmt: skip
+    outline = (*((z, x * wide) for z, x in half), *((z, -x * wide) for z, x in reversed(half)))
+    a, b = 0.01 * above, 0.01 * below  # the bend: the parabola through the three points of the line
+    curve = (lift / a - drop / b) / (a - b)
+    bulge = (0.0, lift / a - curve * a, 0.0, curve, 0.0, 0.0)
+    plate = Plate(frame, outline, bulge, thickness=5.6, rounding=3.0)
+    return bone("sternum", person.wall(1.1, 620.0, 150.0), [plate], blend_mm=3.0)
 
 
 def cartilage(chest: Frame, ribs: list[Rib], line: list[Vector3]) -> list[Shape]:
@@ -123,7 +127,7 @@ def cartilage(chest: Frame, ribs: list[Rib], line: list[Vector3]) -> list[Shape]
 
 
 def _attachment(line: list[Vector3], number: int, sign: float) -> Vector3:
-    top, angle, low, _ = line
+    top, angle, low = line
     point = _part_way(top, angle, 0.35) if number == 1 else _part_way(angle, low, min(1.0, (number - 2) / 5.0))
     return (point[0], point[1], point[2] + sign * (24.0 if number == 1 else 15.0))
 

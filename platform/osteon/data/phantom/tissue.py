@@ -37,15 +37,17 @@ class Ring:
 
 @dataclass(frozen=True)
 class Stack:
-    """Rings one above the other, joined smoothly: somewhat squarer than ellipses, closed at both ends.
+    """Rings one above the other, joined smoothly, closed at both ends.
 
     Attributes:
         frame: the body's; its turn about z is kept, its lean moves the rings' middles.
         rings: from the lowest up.
+        square: how square they are; 0 is an ellipse.
     """
 
     frame: Frame
     rings: tuple[Ring, ...]
+    square: float = 0.5
 
     @property
     def box(self) -> Box:
@@ -67,7 +69,8 @@ class Stack:
         axes = self.frame.axes
         y, x = axes[4] * y + axes[7] * x, axes[5] * y + axes[8] * x  # turned about z with the body
         v, u = np.square(y / depth), np.square(x / width)
-        near = 0.5 * (np.sqrt(v + u) + np.sqrt(np.sqrt(v * v + u * u)))
+        near = np.sqrt(v + u)
+        near = near + self.square * (np.sqrt(np.sqrt(v * v + u * u)) - near)
         slope = np.sqrt(v / (depth * depth) + u / (width * width)) + 1e-6
         ends = np.maximum(heights[0] - level, level - heights[-1]).astype(np.float32)[:, None, None] + RIM_MM
         side = near * (near - 1.0) / slope + RIM_MM
