@@ -1,12 +1,15 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from osteon.inference.agreement import BackendDisagrees, check_agreement, probe_patch
+from osteon.inference.agreement import BackendDisagrees, measure_agreement, probe_patch
+from osteon.inference.backends import Output
 
 NetOf = Callable[..., nn.Module]
+SHAPE = (16, 16, 16)
 
 
 def test_the_probe_is_the_same_every_time() -> None:
@@ -14,29 +17,33 @@ def test_the_probe_is_the_same_every_time() -> None:
     assert probe_patch((8, 16, 4)).shape == (1, 1, 8, 16, 4)
 
 
-def test_the_share_of_equal_labels_is_counted(tiny_net: NetOf) -> None:
-    network, patch = tiny_net(), probe_patch((8, 8, 8))
-    with torch.inference_mode():
-        logits = network(patch)
-        assert check_agreement("same", network, logits, patch) == 1.0
-        changed = logits.clone()
-        changed[0, :, 0, 0, 0] = changed[0, :, 0, 0, 0].flip(0)
-        assert check_agreement("one off", network, changed, patch) == 1 - 1 / 512
+@pytest.mark.parametrize("num_classes", [3, 9])  # logits are compared, then features
+def test_the_share_of_equal_labels_is_counted(tiny_net: NetOf, num_classes: int) -> None:
+    network = tiny_net(4, num_classes)
+
+    def wrong_at_one_voxel(batch: Tensor, output: Output) -> Tensor:
+        found = computed(network)(batch, output)
+        found[0, :, 0, 0, 0] = -found[0, :, 0, 0, 0]
+        return found
+
+    assert measure_agreement("same", network, computed(network), SHAPE) == 1.0
+    assert measure_agreement("one off", network, wrong_at_one_voxel, SHAPE) == 1 - 1 / 4096
 
 
 def test_other_labels_are_refused(tiny_net: NetOf) -> None:
-    patch = probe_patch((8, 8, 8))
-    with torch.inference_mode():
-        flipped = tiny_net()(patch.flip(-1))
+    network = tiny_net()
     with pytest.raises(BackendDisagrees, match="backend-disagrees"):
-        check_agreement("flipped", tiny_net(), flipped, patch)
+        measure_agreement("flipped", network, lambda batch, output: computed(network)(batch.flip(-1), output), SHAPE)
 
 
 def test_wrong_scores_are_refused_even_if_all_is_background(tiny_net: NetOf) -> None:
-    network, patch = tiny_net(), probe_patch((8, 8, 8))
+    network = tiny_net()
     with torch.no_grad():
         network.get_parameter("head.bias")[0] = 100.0
-        wrong = network(patch.flip(-1))
-        assert (wrong.argmax(1) == network(patch).argmax(1)).all()
-    with pytest.raises(BackendDisagrees, match="backend-disagrees"):
-        check_agreement("flipped", network, wrong, patch)
+        assert not network(probe_patch(SHAPE)).argmax(1).any()
+    with pytest.raises(BackendDisagrees, match=r"100\.0% of the labels"):
+        measure_agreement("flipped", network, lambda batch, output: computed(network)(batch.flip(-1), output), SHAPE)
+
+
+def computed(network: Any) -> Callable[[Tensor, Output], Tensor]:
+    return lambda batch, output: network(batch) if output == "logits" else network.features(batch)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from osteon.core.errors import BadInput
 from osteon.core.geometry import Index3
@@ -53,6 +54,16 @@ class Head:
         weight = head.weight.detach().float().flatten(1)
         bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float()
         return cls(weight.cpu(), bias.cpu())
+
+    @property
+    def cheapest(self) -> Output:
+        """What to average over windows: whichever of features and logits has fewer channels."""
+        num_classes, num_features = self.weight.shape
+        return "logits" if num_classes <= num_features else "features"
+
+    def scores(self, features_BFZYX: Tensor) -> Tensor:
+        """Logits (B, K, Z, Y, X) of features."""
+        return functional.conv3d(features_BFZYX, self.weight[:, :, None, None, None], self.bias)
 
 
 class PendingOutput(Protocol):

@@ -44,10 +44,11 @@ class Contribution:
     @classmethod
     def smallest(cls, backend: Backend, twins: Twins | None) -> Contribution:
         """The one that averages the fewest channels."""
+        if twins is None:
+            return cls(backend, backend.head.cheapest, None)
         num_classes, num_features = backend.head.weight.shape
-        features = num_features * (1 if twins is None else 2)
-        order = None if twins is None else torch.from_numpy(twins).to(backend.device)
-        return cls(backend, "logits" if num_classes <= features else "features", order)
+        output: Output = "logits" if num_classes <= 2 * num_features else "features"
+        return cls(backend, output, torch.from_numpy(twins).to(backend.device))
 
     @property
     def num_channels(self) -> int:

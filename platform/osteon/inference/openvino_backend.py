@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
 from osteon.core.geometry import Index3
-from osteon.inference.agreement import check_agreement, probe_patch
+from osteon.inference.agreement import measure_agreement, probe_patch
 from osteon.inference.backends import Head, Output, Precision, Windows
 
 NUM_REQUESTS = 2
@@ -58,8 +58,7 @@ class OpenVinoBackend:
             "INFERENCE_NUM_THREADS": num_threads,
         }
         self._queues: dict[Output, _Queue] = {}
-        found = self.submit(self._example[:1], "logits").result()
-        self.agreement = check_agreement(self.name, network, found, self._example[:1])
+        self.agreement = measure_agreement(self.name, network, self._compute, window_shape)
 
     def submit(self, batch_BCZYX: Tensor, output: Output) -> _Request:
         """Start the next request; at most `depth` may be under way."""
@@ -69,11 +68,14 @@ class OpenVinoBackend:
 
     def features(self, batch_BCZYX: Windows) -> Windows:
         """What the head reads, float32 (B, F, Z, Y, X)."""
-        return self.submit(torch.from_numpy(batch_BCZYX), "features").result().numpy().copy()
+        return self._compute(torch.from_numpy(batch_BCZYX), "features").numpy()
 
     def logits(self, batch_BCZYX: Windows) -> Windows:
         """Class scores, float32 (B, K, Z, Y, X)."""
-        return self.submit(torch.from_numpy(batch_BCZYX), "logits").result().numpy().copy()
+        return self._compute(torch.from_numpy(batch_BCZYX), "logits").numpy()
+
+    def _compute(self, batch_BCZYX: Tensor, output: Output) -> Tensor:
+        return self.submit(batch_BCZYX, output).result().clone()
 
     def _compile(self, output: Output) -> _Queue:
         graph = _Features(self._network) if output == "features" else self._network

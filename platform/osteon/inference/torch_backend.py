@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from osteon.core.geometry import Index3
-from osteon.inference.agreement import check_agreement, probe_patch
+from osteon.inference.agreement import measure_agreement, probe_patch
 from osteon.inference.backends import Head, Output, Windows
 
 TIMED_RUNS = 3  # per memory layout, after one run in which kernels are chosen
@@ -58,16 +58,14 @@ class TorchBackend:
         self._half = half
         self._fixed_batch = batch_size if compiled else None
         moved: Any = copy.deepcopy(network).to(device)
-        patch = probe_patch(window_shape)
-        self._layout = (
-            self._faster_layout(moved, patch.to(device)) if device.type == "cuda" else torch.contiguous_format
-        )
+        self._layout = torch.contiguous_format
+        if device.type == "cuda":
+            self._layout = self._faster_layout(moved, probe_patch(window_shape).to(device))
         moved = moved.to(memory_format=self._layout)
         self._forwards: dict[Output, Callable[[Tensor], Tensor]] = {"features": moved.features, "logits": moved.forward}
         if compiled:
             self._forwards = {output: torch.compile(forward) for output, forward in self._forwards.items()}
-        found = self.submit(patch.to(device), "logits").result()
-        self.agreement = check_agreement(self.name, network, found, patch)
+        self.agreement = measure_agreement(self.name, network, self._compute, window_shape)
 
     def submit(self, batch_BCZYX: Tensor, output: Output) -> Done:
         """The result: at once on a CPU, queued on a CUDA device."""
@@ -79,14 +77,14 @@ class TorchBackend:
 
     def features(self, batch_BCZYX: Windows) -> Windows:
         """What the head reads, float32 (B, F, Z, Y, X)."""
-        return self._as_numpy(batch_BCZYX, "features")
+        return self._compute(torch.from_numpy(batch_BCZYX), "features").numpy()
 
     def logits(self, batch_BCZYX: Windows) -> Windows:
         """Class scores, float32 (B, K, Z, Y, X)."""
-        return self._as_numpy(batch_BCZYX, "logits")
+        return self._compute(torch.from_numpy(batch_BCZYX), "logits").numpy()
 
-    def _as_numpy(self, batch_BCZYX: Windows, output: Output) -> Windows:
-        return self.submit(torch.from_numpy(batch_BCZYX).to(self.device), output).result().cpu().numpy()
+    def _compute(self, batch_BCZYX: Tensor, output: Output) -> Tensor:
+        return self.submit(batch_BCZYX.to(self.device), output).result().cpu()
 
     def _run(self, forward: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
