@@ -19,8 +19,9 @@ from osteon.storage.bucket import FIRST_DELAY_S, LONGEST_DELAY_S, MAX_RETRIES, S
 from osteon.storage.layout import ArrayLayout, Json
 from osteon.storage.stores import Store
 
-CACHE_BYTES = 64 << 20  # shard indexes and a few hot chunks; voxels are not worth keeping, patches rarely overlap
-S3_CONCURRENCY = 32  # requests in flight; a 128^3 patch is up to 125 range reads
+CHUNK_CACHE_BYTES = 32 << 20  # of decoded voxels; only neighbouring windows share some, random patches do not
+INDEX_CACHE_BYTES = 128 << 20  # of shard indexes, 8 KiB each: a patch whose indexes are known needs no extra requests
+S3_CONCURRENCY = 64  # requests in flight; a 128^3 patch is 25 range reads
 
 _CHUNK = re.compile(r"shard entry \{([\d, ]+)\}/\{([\d, ]+)\}")
 _SHARD = re.compile(r"c/(\d+)/(\d+)/(\d+)\b")
@@ -52,6 +53,7 @@ def open_array(store: Store, path: str, metadata: Json) -> ts.TensorStore:
             "metadata": _engine_metadata(metadata),
             "open": True,
             "assume_metadata": True,
+            "metadata_cache_pool": "cache_pool#indexes",
             "fill_missing_data_reads": False,
             "recheck_cached_data": "open",  # what an earlier handle cached may be of a case replaced since
         },
@@ -145,7 +147,8 @@ def _read_context() -> ts.Context:
     """One context for all reads of the process: they share a small cache, threads and connections."""
     return ts.Context(
         {
-            "cache_pool": {"total_bytes_limit": CACHE_BYTES},
+            "cache_pool": {"total_bytes_limit": CHUNK_CACHE_BYTES},
+            "cache_pool#indexes": {"total_bytes_limit": INDEX_CACHE_BYTES},
             "s3_request_concurrency": {"limit": S3_CONCURRENCY},
             "s3_request_retries": {
                 "max_retries": MAX_RETRIES,

@@ -7,6 +7,7 @@ of every level: rows are written independently, in one pass, with one PUT per sh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from osteon.core.geometry import Index3
 
 ROW_DEPTH = 64  # slices of level 0 in a row; also how far 2^level may grow before a row no longer holds whole blocks
 SHARD_SIDE = 512  # in-plane voxels of a shard
-CHUNK_SIDE = 32  # voxels of an inner chunk along each axis; see docs/decisions/001-codec-and-chunks.md
+CHUNK_DEPTH = 32  # slices of an inner chunk; chunks and codecs are chosen in docs/decisions/001-codec-and-chunks.md
+IMAGE_CHUNK_SIDE = 32  # in-plane voxels of an inner chunk of HU
+LABELS_CHUNK_SIDE = 64  # of labels, which are cheaper to decode than to look up
 SMALLEST_SIDE = 64  # no further level once the in-plane sides are no longer than this
 MAX_LEVELS = 7  # 64 >> 6 is one slice
 LOST_HU = -32768  # fill value of images: what foreign readers show where a shard is lost; never written, never air
@@ -37,6 +40,7 @@ class ArrayLayout:
         chunk_shape: elements that are compressed and checked together.
         fill_value: what readers that allow it take missing chunks for.
         dimension_names: one per axis.
+        shuffle: how blosc rearranges bytes before lz4: ``bitshuffle`` for numbers, ``noshuffle`` for runs of ids.
     """
 
     path: str
@@ -46,6 +50,7 @@ class ArrayLayout:
     chunk_shape: tuple[int, ...]
     fill_value: int
     dimension_names: tuple[str, ...]
+    shuffle: Literal["bitshuffle", "noshuffle"] = "bitshuffle"
 
     def metadata(self) -> Json:
         """The array's ``zarr.json``, shards and codecs included."""
@@ -69,8 +74,8 @@ class ArrayLayout:
         }
 
     def _codecs(self) -> list[Json]:
-        """Little-endian bytes, bitshuffled lz4, then a CRC32C over what is stored."""
-        blosc = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "typesize": self.dtype.itemsize, "blocksize": 0}
+        """Little-endian bytes, lz4, then a CRC32C over what is stored."""
+        blosc = {"cname": "lz4", "clevel": 5, "shuffle": self.shuffle, "typesize": self.dtype.itemsize, "blocksize": 0}
         return [_bytes(self.dtype.itemsize), {"name": "blosc", "configuration": blosc}, {"name": "crc32c"}]
 
 
@@ -100,12 +105,14 @@ def row_range(shape: Index3, row: int) -> tuple[int, int]:
 
 def image_layout(shape: Index3, level: int) -> ArrayLayout:
     """The HU array of a level; ``shape`` is level 0's."""
-    return _volume_layout(str(level), shape, level, IMAGE_DTYPE, LOST_HU)
+    here, shard, chunk = _volume_shapes(shape, level, IMAGE_CHUNK_SIDE)
+    return ArrayLayout(str(level), here, IMAGE_DTYPE, shard, chunk, LOST_HU, AXES)
 
 
 def labels_layout(shape: Index3, level: int, dtype: np.dtype[np.generic]) -> ArrayLayout:
     """The label array of a level; ``shape`` is level 0's."""
-    return _volume_layout(f"{LABELS_GROUP}/{level}", shape, level, dtype, 0)
+    here, shard, chunk = _volume_shapes(shape, level, LABELS_CHUNK_SIDE)
+    return ArrayLayout(f"{LABELS_GROUP}/{level}", here, dtype, shard, chunk, 0, AXES, "noshuffle")
 
 
 def table_layout(path: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], names: tuple[str, ...]) -> ArrayLayout:
@@ -113,12 +120,12 @@ def table_layout(path: str, shape: tuple[int, ...], dtype: np.dtype[np.generic],
     return ArrayLayout(path, shape, dtype, None, tuple(max(1, n) for n in shape), 0, names)
 
 
-def _volume_layout(path: str, shape: Index3, level: int, dtype: np.dtype[np.generic], fill_value: int) -> ArrayLayout:
+def _volume_shapes(shape: Index3, level: int, chunk_side: int) -> tuple[Index3, Index3, Index3]:
+    """Shapes of a level, of its shards and of its chunks."""
     depth = ROW_DEPTH >> level
     here = level_shape(shape, level)
-    side_y, side_x = (min(SHARD_SIDE, -(-n // CHUNK_SIDE) * CHUNK_SIDE) for n in here[1:])
-    chunk = (min(CHUNK_SIDE, depth), CHUNK_SIDE, CHUNK_SIDE)
-    return ArrayLayout(path, here, dtype, (depth, side_y, side_x), chunk, fill_value, AXES)
+    height, width = (min(SHARD_SIDE, -(-n // chunk_side) * chunk_side) for n in here[1:])
+    return here, (depth, height, width), (min(CHUNK_DEPTH, depth), chunk_side, chunk_side)
 
 
 def _bytes(itemsize: int) -> Json:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from osteon.core.geometry import Index3
 from osteon.core.volume import Array, Zones
-from osteon.storage.layout import CHUNK_SIDE
+from osteon.storage.layout import CHUNK_DEPTH, IMAGE_CHUNK_SIDE
 
-ZONE_SHAPE: Index3 = (CHUNK_SIDE, CHUNK_SIDE, CHUNK_SIDE)
+ZONE_SHAPE: Index3 = (CHUNK_DEPTH, IMAGE_CHUNK_SIDE, IMAGE_CHUNK_SIDE)
 
 
 @dataclass(frozen=True)
