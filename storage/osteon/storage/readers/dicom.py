@@ -22,7 +22,7 @@ from osteon.storage.readers.dicom_pixels import (
 )
 from osteon.storage.readers.dicom_slices import Slice
 from osteon.storage.readers.dicom_stack import sort_slices
-from osteon.storage.readers.digest import combine, digest_file
+from osteon.storage.readers.digest import digest_files
 from osteon.storage.readers.planes import Planes, new_spool, spool
 from osteon.storage.readers.scan import Scan
 from osteon.storage.readers.stack import Stack
@@ -49,7 +49,7 @@ def open_dicom(slices: Sequence[Slice], *, scratch: Path, allow_gaps: bool = Fal
     files = sorted({Path(frame.path) for frame in slices})
     provenance = Provenance(
         source_format="dicom",
-        source_digest=combine(map(digest_file, files)),
+        source_digest=digest_files(files),
         source_grid=grid,
         reorientation=order,
         corrections=(*notes, *mended, *_notes(ordered), *hounsfield.judge(_survey(ordered), is_ct=True)),

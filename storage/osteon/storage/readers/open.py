@@ -11,7 +11,7 @@ from osteon.storage.provenance import Provenance
 from osteon.storage.readers import hounsfield
 from osteon.storage.readers.dicom import open_dicom
 from osteon.storage.readers.dicom_slices import Slice, read_slices
-from osteon.storage.readers.digest import combine, digest_file
+from osteon.storage.readers.digest import digest_files
 from osteon.storage.readers.find import volume_suffix
 from osteon.storage.readers.metaimage import read_metaimage
 from osteon.storage.readers.nifti import read_nifti
@@ -81,7 +81,7 @@ def source_digest(source: ScanSource) -> str:
     """
     try:
         files = [Path(file) for file in source.files] if source.format == "dicom" else _raster_files(source)
-        return combine(map(digest_file, files))
+        return digest_files(files)
     except OSError as error:
         raise _unreadable(error, source) from None
 
@@ -112,7 +112,7 @@ def _open_raster(source: ScanSource, scratch: Path, allow_gaps: bool) -> Scan:
     files = _raster_files(source)
     provenance = Provenance(
         source_format=source.format,
-        source_digest=combine(map(digest_file, files)),
+        source_digest=digest_files(files),
         source_grid=grid,
         reorientation=order,
         corrections=(*raster.notes, *mended, *hounsfield.judge(raw.survey(), is_ct=False)),
