@@ -113,7 +113,7 @@ def _claim(dest: Path, request: dict[str, object]) -> None:
         if before != request:
             raise BadInput(
                 "other-phantoms",
-                f"the folder holds phantoms of {before}, not of {request}",
+                f"the folder holds phantoms of {_say(before)}, not of {_say(request)}",
                 where=str(dest),
                 remedy="choose another folder, or delete this one first",
             )
@@ -127,6 +127,10 @@ def _claim(dest: Path, request: dict[str, object]) -> None:
         )
     dest.mkdir(parents=True, exist_ok=True)
     _write(marker, json.dumps(request))
+
+
+def _say(request: dict[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in request.items() if value != [])
 
 
 def _write_case(folder: Path, made: Phantom, format: Format, key: tuple[int, ...], quirk: str) -> None:
