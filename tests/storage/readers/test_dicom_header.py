@@ -110,3 +110,13 @@ def test_kept_fields_describe_the_acquisition_only() -> None:
             "ManufacturerModelName",
             "ExposureTime",
         }
+
+
+def test_a_value_of_an_unknown_kind_is_a_refusal(write_series: Write, hu: Hu) -> None:
+    file = next(write_series(hu[:1]).iterdir())
+    content = file.read_bytes()
+    start = content.index(struct.pack("<HH2s", 0x0028, 0x0103, b"US"))  # PixelRepresentation
+    file.write_bytes(content[:start] + struct.pack("<HH2sH", 0x0028, 0x0103, b"U\0", 0) + content[start + 10 :])
+    [found] = find_scans(file)
+    assert isinstance(found, Rejected)
+    assert found.code == "unreadable-header"

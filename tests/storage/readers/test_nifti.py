@@ -43,7 +43,7 @@ class TestGeometry:
         patch_header(path, PIXDIM + 4 * axis, struct.pack("<f", value))
         assert code_of(open_one, path) == "spacing"
 
-    @pytest.mark.parametrize("row", [[0.0] * 4, [float("nan")] * 4])
+    @pytest.mark.parametrize("row", [[0.0] * 4, [float("nan")] * 4, [float("inf")] * 4])
     def test_a_singular_sform_is_refused(
         self, write_nifti: Write, open_one: Open, patch_header: Patch, hu: Hu, row: list[float]
     ) -> None:

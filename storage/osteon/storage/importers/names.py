@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from osteon.core.errors import BadInput
+from osteon.core.labels import BONES, canonical_name
+from osteon.storage.importers.non_bones import NON_BONES
 from osteon.storage.readers import LabelName, LabelSource, read_raster, volume_stem, volume_suffix
 from osteon.storage.readers.nrrd import segment_names
 
@@ -75,7 +77,7 @@ def labelmap(path: Path, names: Mapping[int, str] | None) -> LabelSource:
         entries = [LabelName(layer, id_, name) for layer in range(raster.layers) for id_, name in names.items()]
     else:
         own = segment_names(dict(raster.keys))
-        entries = [LabelName(layer, value, name) for (layer, value), name in own.items()]
+        entries = [LabelName(layer, value, _segment_name(*pair)) for (layer, value), pair in own.items()]
     if not entries:
         raise BadInput(
             "no-label-names",
@@ -84,6 +86,12 @@ def labelmap(path: Path, names: Mapping[int, str] | None) -> LabelSource:
             remedy="give --labels-map FILE, or put a labels.json beside it",
         )
     return LabelSource("labelmap", (str(path),), tuple(entries), path.name)
+
+
+def _segment_name(id_: str, name: str) -> str:
+    """The segment's ID where that is a structure we know: TotalSegmentator writes its own names there."""
+    plain = canonical_name(id_)
+    return id_ if plain in BONES.ids or plain in NON_BONES else name
 
 
 def masks(folder: Path) -> LabelSource | None:

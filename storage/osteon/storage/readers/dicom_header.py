@@ -10,7 +10,8 @@ import io
 import logging
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ class Fields:
 
 
 def read_header(path: Path, keywords: Sequence[str]) -> Header | None:
-    """The ``keywords`` of a DICOM file, or None if the file is no DICOM file.
+    """The ``keywords`` of a DICOM file, or None if the file is no DICOM file. To be called while `parsing`.
 
     Raises:
         BadScan: ``unreadable-header``, ``nested-sequences``, ``inflated-size``.
@@ -97,18 +98,34 @@ def read_header(path: Path, keywords: Sequence[str]) -> Header | None:
     has_preamble = start[128:] == b"DICM"
     if not has_preamble and not _looks_bare(path, start):
         return None
-    tags: list[BaseTag | int] = [Tag(keyword) for keyword in keywords]
+    return _read(path, 132 if has_preamble else 0, [Tag(keyword) for keyword in keywords])
+
+
+@contextmanager
+def parsing(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while pydicom parses, or converts a value, is a refusal of the file.
+
+    Raises:
+        BadScan: ``unreadable-header``, ``nested-sequences``.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote values, too
-            return _read(path, 132 if has_preamble else 0, tags)
+            yield
     except BadScan as error:
         raise error.at(str(path)) from None
+    except OSError:
+        if not path.is_file():
+            raise
+        raise _unreadable(path, "the file ends within its header") from None
     except RecursionError:
         raise BadScan("nested-sequences", "sequences are nested too deeply", where=str(path)) from None
     except Exception as error:  # pydicom fails in many ways on a damaged header; all of them mean the same
-        what = f"the header cannot be parsed ({type(error).__name__})"
-        raise BadScan("unreadable-header", what, where=str(path), remedy="export the file again") from None
+        raise _unreadable(path, f"the header cannot be parsed ({type(error).__name__})") from None
+
+
+def _unreadable(path: Path, what: str) -> BadScan:
+    return BadScan("unreadable-header", what, where=str(path), remedy="export the file again")
 
 
 def _looks_bare(path: Path, start: bytes) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from osteon.core.errors import BadScan
 from osteon.storage.readers import transfer_syntax
-from osteon.storage.readers.dicom_header import Fields, Header, read_header
+from osteon.storage.readers.dicom_header import Fields, Header, parsing, read_header
 
 MAX_FRAMES = 65536
 KEPT_FIELDS = (
@@ -113,8 +113,9 @@ def read_slices(path: Path) -> tuple[Slice, ...] | None:
     Raises:
         BadScan: ``unreadable-header``, ``nested-sequences``, ``inflated-size``.
     """
-    header = read_header(path, _READ_FIELDS)
-    return None if header is None else tuple(_slices(path, header))
+    with parsing(path):
+        header = read_header(path, _READ_FIELDS)
+        return None if header is None else tuple(_slices(path, header))
 
 
 def _slices(path: Path, header: Header) -> Iterator[Slice]:
@@ -124,9 +125,9 @@ def _slices(path: Path, header: Header) -> Iterator[Slice]:
     frames = fields.items("PerFrameFunctionalGroupsSequence")
     if frames and len(frames) != layout.frames:
         what = f"{layout.frames} frames, but {len(frames)} functional groups"
-        raise BadScan("unreadable-header", what, where=str(path), remedy="export the file again")
+        raise BadScan("unreadable-header", what, remedy="export the file again")
     if layout.frames > MAX_FRAMES:
-        raise BadScan("declared-size", f"{layout.frames} frames, at most {MAX_FRAMES} are read", where=str(path))
+        raise BadScan("declared-size", f"{layout.frames} frames, at most {MAX_FRAMES} are read")
     for number in range(layout.frames):
         yield _slice(path, number, layout, fields, (*frames[number : number + 1], shared) if frames else ())
 

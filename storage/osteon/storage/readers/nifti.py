@@ -44,6 +44,10 @@ class _Placement:
     axes: npt.NDArray[np.float64]  # 3x3, column k is the step along axis k in RAS mm
     origin: npt.NDArray[np.float64]
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.axes).all() and np.isfinite(self.origin).all()):
+            raise BadScan("singular-affine", "the sform or qform is not finite", remedy="mend the header's orientation")
+
 
 def read_nifti(path: Path) -> Raster:
     """The header of a NIfTI-1 file.

@@ -5,6 +5,7 @@ Fields: https://teem.sourceforge.net/nrrd/format.html; segments: 3D Slicer's ``S
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -138,13 +139,14 @@ def _skipped(fields: dict[str, str], encoding: str) -> int:
     return int(skip)
 
 
-def segment_names(keys: dict[str, str]) -> dict[tuple[int, int], str]:
-    """Names of a .seg.nrrd's segments by (layer, label value)."""
-    names: dict[tuple[int, int], str] = {}
+def segment_names(keys: Mapping[str, str]) -> dict[tuple[int, int], tuple[str, str]]:
+    """ID and name of a .seg.nrrd's segments by (layer, label value)."""
+    names: dict[tuple[int, int], tuple[str, str]] = {}
     number = 0
     while (name := keys.get(f"Segment{number}_Name")) is not None:
         layer, value = (keys.get(f"Segment{number}_{part}", "") for part in ("Layer", "LabelValue"))
         if value.isdecimal() and len(value) < 10:
-            names[int(layer) if layer.isdecimal() and len(layer) < 5 else 0, int(value)] = name
+            place = (int(layer) if layer.isdecimal() and len(layer) < 5 else 0, int(value))
+            names[place] = (keys.get(f"Segment{number}_ID", ""), name)
         number += 1
     return names
