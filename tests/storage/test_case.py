@@ -1,4 +1,6 @@
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,3 +137,16 @@ def test_what_is_not_a_case_is_said_so(dataset_url: str, dataset: Dataset) -> No
     for url in (dataset_url, f"{dataset.url}/cases/nothing.zarr"):
         with pytest.raises(BadInput, match="no-case"):
             open_case(url)
+
+
+def test_tables_of_two_cases_are_read_at_the_same_time(
+    dataset: Dataset, example: "Example", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sampler surveys thousands of cases: no lock may be held over all of them while one is read."""
+    write_case(dataset, "b", example.image, example.labels, example.grid)
+    both = threading.Barrier(2, timeout=20)
+    monkeypatch.setattr("osteon.storage.case.open_array", lambda *_: both.wait() and None)
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(lambda case: case.foreground, dataset.case(case_id)) for case_id in ("a", "b")]
+        errors = [reader.exception(timeout=30) for reader in readers]
+    assert not any(isinstance(error, threading.BrokenBarrierError) for error in errors), errors

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import tensorstore as ts
@@ -19,6 +21,8 @@ from osteon.storage.layout import LABELS_GROUP, Json
 from osteon.storage.manifest import ROOT_KEY, Manifest, RootDocument
 from osteon.storage.provenance import Provenance
 from osteon.storage.stores import Store, open_store
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,12 @@ class StoredVolume:
         future = self._handle[z : z + depth, y : y + height, x : x + width].read()
         return PendingBlock(future, self.case_id, self.path)
 
-    @cached_property
+    @property
     def _handle(self) -> ts.TensorStore:
-        return open_array(self.store, self.path, self.metadata)
+        return _once(self, "_handle_", lambda: open_array(self.store, self.path, self.metadata))
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_handle"}
+        return {name: value for name, value in self.__dict__.items() if name != "_handle_"}
 
 
 @dataclass(frozen=True)
@@ -125,18 +129,15 @@ class StoredCase:
             raise BadInput("no-labels", "this case has no labels", where=f"case {self.case_id}")
         return self._volume(f"{LABELS_GROUP}/{level}", level)
 
-    @cached_property
+    @property
     def zones(self) -> Zones:
         """The zone map."""
-        classes = self._table(CLASSES) if self.has_labels else None
-        return zones_of(self._table(HU_MIN), self._table(HU_MAX), classes)
+        return _once(self, "_zones_", self._read_zones)
 
-    @cached_property
+    @property
     def foreground(self) -> Foreground:
         """Label counts and drawn voxels; empty for a case without labels."""
-        if not self.has_labels:
-            return Foreground({}, {})
-        return foreground_of(self._table(FOREGROUND), self.manifest.label_counts)
+        return _once(self, "_foreground_", self._read_foreground)
 
     def histograms(self) -> Histograms:
         """HU counts (2, bins): a regular sample of the whole, and every labelled voxel."""
@@ -154,12 +155,33 @@ class StoredCase:
             self._volumes[path] = StoredVolume(self.store, self.case_id, path, metadata, self.grid.pooled(level))
         return self._volumes[path]
 
+    def _read_zones(self) -> Zones:
+        classes = self._table(CLASSES) if self.has_labels else None
+        return zones_of(self._table(HU_MIN), self._table(HU_MAX), classes)
+
+    def _read_foreground(self) -> Foreground:
+        if not self.has_labels:
+            return Foreground({}, {})
+        return foreground_of(self._table(FOREGROUND), self.manifest.label_counts)
+
     def _table(self, path: str) -> Array:
         handle = open_array(self.store, path, self.root.nodes[path])
         return PendingBlock(handle.read(), self.case_id, path).result()
 
     def __getstate__(self) -> dict[str, object]:
         return {"store": self.store, "root": self.root}
+
+
+def _once(owner: object, name: str, make: Callable[[], Value]) -> Value:
+    """What ``make`` gives, kept with ``owner`` under ``name``.
+
+    Not `functools.cached_property`: up to Python 3.11 it holds one lock for all instances, so that many cases would be
+    opened one after the other. Two threads may make the same value twice; one is kept.
+    """
+    kept: dict[str, Value] = owner.__dict__
+    if name not in kept:
+        kept[name] = make()
+    return kept[name]
 
 
 def open_case(url_or_store: str | Store) -> StoredCase:
