@@ -111,7 +111,7 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_right(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheduler", ["threads", "local"])
+@pytest.mark.parametrize("scheduler", ["threads", "local", "ray"])
 def test_an_interrupt_stops_cleanly_and_leaves_no_worker(
     scheduler: str, add_scan: AddScan, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
