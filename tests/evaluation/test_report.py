@@ -51,6 +51,7 @@ def report(table: LabelTable) -> Report:
         dataset_url="s3://archive/ward",
         split="all",
         seen_in_training=("a",),
+        unreadable={},
         backend="torch",
         started="2026-01-02T03:04:05Z",
         seconds={"a": 1.25, "b": 2.0},

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from osteon.cli.evaluate import evaluate as evaluate_command
-from osteon.core.errors import BadInput, Conflict, OsteonError
+from osteon.core.errors import BadInput, Conflict, CorruptData, OsteonError
 from osteon.core.geometry import Grid
 from osteon.core.labels import BONES, LabelTable, table_for
 from osteon.evaluation.metrics import compare_labels
@@ -276,3 +277,27 @@ def test_the_command_prints_a_sentence_or_json(model: str, data: str, tmp_path: 
     report = json.loads(printed.stdout)
     assert report["overall"]["dsc"]["count"] == 6
     assert "details" not in report
+
+
+def test_a_damaged_case_is_named_and_the_others_are_judged(model: str, data: str, tmp_path: Path) -> None:
+    copy = shutil.copytree(data, tmp_path / "boxes")
+    shard = next(path for path in (copy / "cases" / "a.zarr" / "0" / "c").rglob("*") if path.is_file())
+    damaged = bytearray(shard.read_bytes())
+    damaged[len(damaged) // 4] ^= 1
+    shard.write_bytes(damaged)
+    app = Typer()
+    app.command()(evaluate_command)
+
+    done = CliRunner().invoke(app, [model, "--data", str(copy), "--cases", "a,b", "--out", str(tmp_path / "out")])
+
+    assert done.exit_code == 3, done.output
+    assert "damaged-chunk" in done.stderr
+    report = Report.model_validate_json((tmp_path / "out" / "report.json").read_text())
+    assert [case.case_id for case in report.cases] == ["b"]
+    assert report.facts is not None
+    assert list(report.facts.unreadable) == ["a"]
+    assert "Case a could not be read" in (tmp_path / "out" / "report.html").read_text()
+
+    with pytest.raises(CorruptData, match="damaged-chunk"):
+        evaluate(model, str(copy), ["a"], str(tmp_path / "none"), backend="torch")
+    assert not (tmp_path / "none").exists()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from osteon.core.errors import BadInput
+from osteon.core.errors import BadInput, CorruptData
 from osteon.core.labels import LabelTable
 from osteon.evaluation.metrics import DEFAULT_TOLERANCE_MM, compare_labels
 from osteon.evaluation.pictures import Picture, draw_planes
@@ -83,7 +83,8 @@ def evaluate(
         progress: whether to show a bar.
 
     Raises:
-        OsteonError: a place, a case or a bone that is not there; nothing is written then.
+        OsteonError: a place, a case or a bone that is not there, or not one case can be read; nothing is written
+            then. A single case that is damaged is left out and named in ``facts.unreadable``.
     """
     check_free(out)
     if not 0 <= tolerance_mm < math.inf:
@@ -92,12 +93,9 @@ def evaluate(
     plan = _plan(bundle_url, dataset_url, cases, split)
     segmenter = segmenter_of(plan.bundle, backend)
     with progress_bar("evaluating", len(plan.cases), shown=progress) as bar:
-        done = {
-            case.case_id: _evaluate_case(segmenter, case, table, tolerance_mm, bar)
-            for case, table in zip(plan.cases, plan.tables, strict=True)
-        }
+        done, unreadable = _evaluate_cases(segmenter, plan, tolerance_mm, bar)
     seconds = {case_id: result.seconds for case_id, result in done.items()}
-    facts = _facts(bundle_url, plan, segmenter.backend, started, seconds)
+    facts = _facts(bundle_url, plan, segmenter.backend, started, seconds, unreadable)
     report = summarise([result.scores for result in done.values()], facts)
     write_report(report, {case_id: result.pictures for case_id, result in done.items()}, out)
     return report
@@ -139,7 +137,30 @@ def _plan(bundle_url: str, dataset_url: str, names: Sequence[str] | None, split:
     return _Plan(bundle, dataset, choice, cases, tuple(common_bones(bundle.table, case) for case in cases))
 
 
-def _facts(bundle_url: str, plan: _Plan, backend: Backend, started: datetime, seconds: dict[str, float]) -> RunFacts:
+def _evaluate_cases(
+    segmenter: Segmenter, plan: _Plan, tolerance_mm: float, bar: Bar
+) -> tuple[dict[str, Evaluated], dict[str, str]]:
+    """What each case came to, and why others could not be read; a damaged case does not stop the rest."""
+    done: dict[str, Evaluated] = {}
+    unreadable: dict[str, CorruptData] = {}
+    for case, table in zip(plan.cases, plan.tables, strict=True):
+        try:
+            done[case.case_id] = _evaluate_case(segmenter, case, table, tolerance_mm, bar)
+        except CorruptData as error:
+            unreadable[case.case_id] = error
+    if not done:
+        raise next(iter(unreadable.values()))
+    return done, {case_id: str(error) for case_id, error in unreadable.items()}
+
+
+def _facts(
+    bundle_url: str,
+    plan: _Plan,
+    backend: Backend,
+    started: datetime,
+    seconds: dict[str, float],
+    unreadable: dict[str, str],
+) -> RunFacts:
     return RunFacts(
         model=bundle_url,
         model_digest=plan.bundle.digest,
@@ -148,6 +169,7 @@ def _facts(bundle_url: str, plan: _Plan, backend: Backend, started: datetime, se
         dataset_url=plan.dataset.url,
         split=plan.choice.split,
         seen_in_training=plan.choice.seen_in_training,
+        unreadable=unreadable,
         backend=backend.name,
         started=started.isoformat(timespec="seconds"),
         seconds=seconds,

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from osteon.evaluation.summary import Report
 
 
+SOME_UNREADABLE = 3
+
+
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or s3:// URL of a model: RUN/model.")],
     data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Folder or s3:// URL of the dataset.")],
@@ -34,7 +37,10 @@ def evaluate(
         bool, typer.Option("--json", help="Print the report, without its cases' details, as JSON.")
     ] = False,
 ) -> None:
-    """Segment labelled cases and compare with their labels; leaves report.json and report.html in DIR."""
+    """Segment labelled cases and compare with their labels; leaves report.json and report.html in DIR.
+
+    Exit code: 0 all well, 3 some cases could not be read.
+    """
     from osteon.jobs.evaluate import evaluate as run
 
     names = None if cases is None else [name.strip() for name in cases.split(",") if name.strip()]
@@ -52,6 +58,11 @@ def evaluate(
         print(json.dumps({"out": out, **report.model_dump(mode="json", exclude={"details"})}))
     else:
         print(_sentence(report, out))
+    unreadable = report.facts.unreadable if report.facts else {}
+    for reason in unreadable.values():
+        print(f"osteon: {reason}", file=sys.stderr)
+    if unreadable:
+        raise typer.Exit(SOME_UNREADABLE)
 
 
 def _sentence(report: Report, out: str) -> str:

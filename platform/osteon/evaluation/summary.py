@@ -107,6 +107,7 @@ class RunFacts(Score):
         dataset_url: where it was read from.
         split: how the cases were chosen: ``validation``, ``test`` or ``all`` of the dataset, or ``named``.
         seen_in_training: those of the cases that the model learnt from; ``None`` where the model does not say.
+        unreadable: why a case is not in the report, by case: its stored voxels are damaged or lost.
         backend: what computed the network.
         started: time in UTC, ISO 8601.
         seconds: of segmentation, by case.
@@ -123,6 +124,7 @@ class RunFacts(Score):
     dataset_url: str
     split: Literal["validation", "test", "all", "named"]
     seen_in_training: tuple[str, ...] | None
+    unreadable: dict[str, str]
     backend: str
     started: str
     seconds: dict[str, float]
