@@ -40,7 +40,7 @@ format: .venv/dev  ## write the format
 	$(BIN)/ruff check --fix .
 
 bench: .venv/bench  ## every benchmark: peer, ours, ratio
-	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
 
 clean:  ## remove what make demo and the tools left
 	rm -rf $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
