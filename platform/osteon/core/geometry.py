@@ -74,7 +74,7 @@ class Grid:
             raise BadScan(
                 "sheared-affine",
                 f"the index axes are not at right angles (cosine {cosines:.4f}): the gantry was tilted",
-                remedy="resample to an orthogonal grid first, or ingest the DICOM series with --allow-gaps",
+                remedy="ingest with --allow-gaps to resample it to an upright grid (recorded in the case)",
             )
         return cls(shape, _vector(spacing), _vector(matrix[:3, 3]), _matrix(direction))
 

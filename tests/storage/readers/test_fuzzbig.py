@@ -41,7 +41,6 @@ EDITS = st.lists(
 FUZZ = settings(
     max_examples=3000,
     deadline=None,
-    
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -29,7 +29,7 @@ class NearestVolume:
 
     def read_slab(self, z0: int, z1: int) -> npt.NDArray[np.generic]:
         """The axial slices ``z0`` to ``z1`` of the grid."""
-        stored = self.volume.stored()
+        stored = self.volume.mapped()
         to_index = np.linalg.inv(np.asarray(self.affine)) @ self.grid.affine
         _, rows, columns = self.grid.shape
         slab = np.full((z1 - z0, rows, columns), BACKGROUND, stored.dtype)

@@ -52,19 +52,34 @@ class RawVolume:
     dtype: str
     shape: Index3
 
-    def stored(self, axis: int = 0, start: int = 0, stop: int | None = None) -> npt.NDArray[np.generic]:
-        """The stored numbers of the planes ``start`` to ``stop`` across ``axis``: a view of the mapped file.
+    def stored(self, axis: int, start: int, stop: int) -> npt.NDArray[np.generic]:
+        """The stored numbers of the planes ``start`` to ``stop`` across ``axis``, copied out of the file.
+
+        Raises:
+            BadScan: ``truncated-pixels`` if the file has become too short.
+        """
+        if axis != 0:  # planes that lie scattered over the file
+            where = [slice(None)] * 3
+            where[axis] = slice(start, stop)
+            return np.array(self.mapped()[tuple(where)])
+        _, rows, columns = self.shape
+        count = (stop - start) * rows * columns
+        offset = self.offset + start * rows * columns * np.dtype(self.dtype).itemsize
+        values = np.fromfile(self.path, self.dtype, count, offset=offset)
+        if values.size < count:
+            raise BadScan("truncated-pixels", "the file ends before its voxels do", where=self.path)
+        return values.reshape(stop - start, rows, columns)
+
+    def mapped(self) -> npt.NDArray[np.generic]:
+        """The whole volume as a read-only map of the file, for access here and there.
 
         Raises:
             BadScan: ``truncated-pixels`` if the file has become too short.
         """
         try:
-            mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+            return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
         except ValueError:
             raise BadScan("truncated-pixels", "the file ends before its voxels do", where=self.path) from None
-        where = [slice(None)] * 3
-        where[axis] = slice(start, stop)
-        return mapped[tuple(where)]
 
     def blocks(self) -> Iterator[npt.NDArray[np.generic]]:
         """The volume, some planes at a time."""
