@@ -2,8 +2,8 @@
 
 Every side reads from a warm page cache or a server on loopback. "one reader" is one process of each: what a worker of a
 data loader does. "all cores" gives the peer one worker process per core, and lets it keep its patches as if handing
-them to the trainer cost nothing; Osteon reads in one process either way. nnU-Net and MONAI store normalised float32;
-Osteon stores HU and normalises what it has read, so normalising counts in all local rows.
+them to the trainer cost nothing; Osteon reads in one process either way. Patches are read as they are stored: nnU-Net
+and MONAI store normalised float32, Osteon HU; in the row "as float32" Osteon normalises them too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from osteon.storage.writer import write_case
 
 IN_FLIGHT = 4  # patches that Osteon reads at once
 CORES = os.cpu_count() or 1
-READERS = ((1, "one reader"), (CORES, "all cores"))
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,16 @@ class Bench:
     patches: int
     rounds: int
 
-    def row(self, name: str, peer_name: str, peer: Patches, case: StoredCase, readers: int, aim: float | None) -> Row:
+    def row(self, name: str, peer: Patches, case: StoredCase, *, readers: int, aim: float | None = None) -> Row:
         """Measure a peer with so many processes against Osteon with one."""
         rng = np.random.default_rng(1)
-        is_local = case.store.local_path is not None
         with ExitStack() as stack:
             read = self._peer(stack, peer, readers)
             return compare(
                 name,
-                peer_name,
+                peer.name,
                 peer=lambda: read(self._starts(rng)),
-                ours=lambda: self._ours(case, self._starts(rng), normalised=is_local),
+                ours=lambda: self._ours(case, self._starts(rng), normalised="float32" in name),
                 unit="ms/patch",
                 rounds=self.rounds,
                 aim=aim,
@@ -123,11 +121,12 @@ def local_rows(bench: Bench, folder: Path) -> Iterator[Row]:
     """Rows against nnU-Net's and MONAI's datasets in a folder."""
     case = _case(str(folder / "osteon"), bench.scan)
     nnunet = NnunetPatches.prepare(folder / "nnunet", bench.scan, bench.side)
-    for readers, name in READERS:
-        yield bench.row(f"local, {name}", "nnU-Net 2.8.1 dataset", nnunet, case, readers, 3 if readers == 1 else None)
+    yield bench.row("local, one reader", nnunet, case, readers=1, aim=3)
+    yield bench.row("local, one reader, as float32", nnunet, case, readers=1)
+    yield bench.row("local, all cores", nnunet, case, readers=CORES)
     monai = MonaiPatches.prepare(folder / "monai", bench.scan, bench.side)
-    for readers, name in READERS:
-        yield bench.row(f"local, {name}", "MONAI PersistentDataset", monai, case, readers, 10 if readers == 1 else None)
+    yield bench.row("local, one reader", monai, case, readers=1, aim=10)
+    yield bench.row("local, all cores", monai, case, readers=CORES)
 
 
 def s3_rows(bench: Bench, folder: Path) -> Iterator[Row]:
@@ -135,7 +134,7 @@ def s3_rows(bench: Bench, folder: Path) -> Iterator[Row]:
     with serve(folder) as server, patch.dict(os.environ, server.env):
         case = _case(f"s3://{server.bucket}/bench", bench.scan)
         peer = S3fsPatches(server.bucket, "bench/cases/scan.zarr", bench.side)
-        yield bench.row("S3 on loopback, one reader", "zarr-python + s3fs", peer, case, 1, 10)
+        yield bench.row("S3 on loopback, one reader", peer, case, readers=1, aim=10)
 
 
 def main() -> None:

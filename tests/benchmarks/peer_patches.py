@@ -25,6 +25,11 @@ CASE = "scan"
 class Patches(Protocol):
     """Something that reads patches; picklable, so that worker processes can read too."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in the table."""
+        ...
+
     def read(self, starts: Sequence[Index3]) -> None:
         """Read image and labels of the patches that begin at ``starts``, one after the other."""
         ...
@@ -36,6 +41,7 @@ class NnunetPatches:
 
     folder: str
     side: int
+    name: str = "nnU-Net 2.8.1 dataset"
 
     @classmethod
     def prepare(cls, folder: Path, scan: Scan, side: int) -> NnunetPatches:
@@ -72,6 +78,7 @@ class MonaiPatches:
 
     folder: str
     side: int
+    name: str = "MONAI PersistentDataset"
 
     @classmethod
     def prepare(cls, folder: Path, scan: Scan, side: int) -> MonaiPatches:
@@ -111,6 +118,7 @@ class S3fsPatches:
     bucket: str
     path: str
     side: int
+    name: str = "zarr-python + s3fs"
 
     def read(self, starts: Sequence[Index3]) -> None:
         """Slice both arrays."""

@@ -48,7 +48,6 @@ class Scan:
 
 def normalise(image: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     """HU clipped and standardised, as networks take them."""
-    clipped = np.clip(image, *CLIP_HU).astype(np.float32)
-    clipped -= MEAN_HU
-    clipped /= STD_HU
-    return clipped
+    result = np.multiply(np.clip(image, *CLIP_HU), np.float32(1 / STD_HU), dtype=np.float32)
+    result -= np.float32(MEAN_HU / STD_HU)
+    return result
