@@ -49,9 +49,11 @@ def preview(plan: ImportPlan, dataset_url: str) -> IngestSummary:
 
 
 def set_aside(found: Rejected, case_id: str = "") -> CaseOutcome:
-    """The outcome of what is no case: ignored if it is no volume at all, else quarantined."""
+    """The outcome of what is no case: ignored if it is no volume at all, else quarantined under ``case_id``."""
     error = BadScan(found.code, found.reason)
-    return CaseOutcome.refused("ignored" if found.code in NO_VOLUMES else "quarantined", case_id, found.where, error)
+    if found.code in NO_VOLUMES:
+        return CaseOutcome.refused("ignored", "", found.where, error)
+    return CaseOutcome.refused("quarantined", case_id, found.where, error)
 
 
 def keep_splits(dataset: Store, plan: ImportPlan) -> None:

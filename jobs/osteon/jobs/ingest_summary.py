@@ -79,6 +79,6 @@ class IngestSummary(BaseModel):
     @property
     def exit_code(self) -> int:
         """0 all well, 3 some quarantined, 1 nothing done."""
-        if not self.count("quarantined"):
-            return 0
-        return 3 if self.count("ingested") or self.count("skipped") else 1
+        if not any(self.count(status) for status in ("planned", "ingested", "skipped")):
+            return 1
+        return 3 if self.count("quarantined") else 0
