@@ -194,10 +194,11 @@ def test_rows_of_the_wrong_shape_or_type_are_refused(tmp_path: Path, example: "E
             writer.write_row(0, *bad)
 
 
-def test_ids_outside_the_table_are_refused(tmp_path: Path, example: "Example") -> None:
-    labels = example.labels[:64].copy()
-    labels[0, 0, 0] = 77
-    with pytest.raises(BadInput, match=r"label ids \[77\]"):
+@pytest.mark.parametrize("id_", [77, 300, -1])
+def test_ids_outside_the_table_are_refused(tmp_path: Path, example: "Example", id_: int) -> None:
+    labels = example.labels[:64].astype(np.int16)
+    labels[0, 0, 0] = id_
+    with pytest.raises(BadInput, match=rf"label ids \[{id_}\]"):
         _plan(open_store(str(tmp_path)), example).write_row(0, example.image[:64], labels)
 
 

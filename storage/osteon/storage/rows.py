@@ -45,26 +45,18 @@ class RowReceipt:
 def write_row(plan: CasePlan, row: int, image: npt.NDArray[np.int16], labels: Array | None) -> RowReceipt:
     """Put every level's shards of a row; arguments and errors as `CaseWriter.write_row` says."""
     _check_shapes(plan, row, image, labels)
+    if labels is not None:
+        _check_range(plan, labels)
     zones = map_zones(image, labels, plan.largest_id)
     unknown = sorted(set(zones.counts) - set(plan.table.names))
     if unknown:
-        raise unknown_labels(plan, unknown)
+        raise _unknown_labels(plan, unknown)
     with ThreadPoolExecutor(NUM_UPLOADS) as uploads:
         puts = [uploads.submit(_put, plan, key, data) for key, data in _shards(plan, row, image, labels)]
         sample = draw(labels, plan.row_range(row)[0]) if labels is not None else {}
         histograms = count_hu(image, labels)
         objects = dict(put.result() for put in puts)
     return RowReceipt(row, objects, zones, sample, histograms)
-
-
-def unknown_labels(plan: CasePlan, ids: list[int]) -> BadInput:
-    """The refusal of label ids that the table does not hold."""
-    return BadInput(
-        "unknown-label-id",
-        f"label ids {ids} are not in the dataset's label table",
-        where=plan.case_id,
-        remedy="name them in the labels map",
-    )
 
 
 def put_array(plan: CasePlan, layout: ArrayLayout, data: Array) -> dict[str, StoredObject]:
@@ -82,6 +74,23 @@ def _check_shapes(plan: CasePlan, row: int, image: npt.NDArray[np.int16], labels
         given = "none" if labels is None else str(labels.shape)
         wanted = str(expected) if plan.has_labels else "none"
         raise BadInput("row-shape", f"labels of row {row} are {given}, not {wanted}", where=plan.case_id)
+
+
+def _check_range(plan: CasePlan, labels: Array) -> None:
+    """Refuse ids that no table of this size can hold, before anything counts by them."""
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest > plan.largest_id:
+        raise _unknown_labels(plan, [id_ for id_ in (lowest, highest) if not 0 <= id_ <= plan.largest_id])
+
+
+def _unknown_labels(plan: CasePlan, ids: list[int]) -> BadInput:
+    """The refusal of label ids that the table does not hold."""
+    return BadInput(
+        "unknown-label-id",
+        f"label ids {ids} are not in the dataset's label table",
+        where=plan.case_id,
+        remedy="name them in the labels map",
+    )
 
 
 def _shards(
