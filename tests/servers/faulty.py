@@ -7,6 +7,7 @@ and h11). It forwards the Host header as it came, so that signatures stay valid.
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,7 +129,11 @@ async def _answer(
         return _cut(request)
     url = URL(server + request.raw_path, encoded=True)
     async with session.request(
-        request.method, url, headers=request.headers, data=body, skip_auto_headers=("User-Agent", "Accept")
+        request.method,
+        url,
+        headers=request.headers,
+        data=io.BytesIO(body) if body else None,
+        skip_auto_headers=("User-Agent", "Accept"),
     ) as reply:
         content = await reply.read()
         if fault is Fault.LOST_ANSWER:

@@ -22,7 +22,7 @@ from obstore.store import S3Store
 from osteon.core.errors import OsteonError, StoreError
 
 T = TypeVar("T")
-MAX_RETRIES = 6  # of 503, resets and timeouts; with the backoff below about ten seconds before an error
+MAX_RETRIES = 8  # of 503, resets and timeouts; with the backoff below up to fifteen seconds before an error
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 4.0
 LIST_ATTEMPTS = 4  # obstore retries everything but a listing whose body breaks off

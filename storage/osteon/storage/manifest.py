@@ -181,7 +181,7 @@ class RootDocument:
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise CorruptData(
                 "damaged-manifest",
-                f"the root zarr.json is not what was written: {str(error).partition(chr(10))[0]}",
+                f"the root zarr.json is not as Osteon wrote it: {str(error).partition(chr(10))[0]}",
                 where=where,
                 remedy="ingest this case again with --replace",
             ) from error
