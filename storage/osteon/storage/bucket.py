@@ -22,7 +22,7 @@ from obstore.store import S3Store
 from osteon.core.errors import OsteonError, StoreError
 
 T = TypeVar("T")
-MAX_RETRIES = 8  # of 503, resets and timeouts; with the backoff below up to fifteen seconds before an error
+MAX_RETRIES = 8  # of 503, resets and timeouts; with the backoff below five to fifteen seconds before an error
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 4.0
 LIST_ATTEMPTS = 4  # obstore retries everything but a listing whose body breaks off
@@ -79,7 +79,7 @@ def open_bucket(bucket: str, settings: S3Settings) -> S3Store:
             "backoff": {
                 "init_backoff": timedelta(seconds=FIRST_DELAY_S),
                 "max_backoff": timedelta(seconds=LONGEST_DELAY_S),
-                "base": 2,
+                "base": 3,  # with its jitter, obstore waits about 1.5 times longer each time
             },
         },
         **credentials,
