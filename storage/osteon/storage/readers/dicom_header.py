@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pydicom.dataelem import RawDataElement
@@ -29,6 +30,7 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote he
 _HEADS = (1 << 15, 1 << 24)  # bytes read at first, and at most: nearly every header is shorter than the first
 _MAX_ELEMENTS = 100_000
 _MAX_ITEMS = 200_000  # sequence items: each costs pydicom a kilobyte of memory and the sender 8 bytes
+_tag = lru_cache(maxsize=256)(Tag)  # looking a keyword up costs more than reading its element
 _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 
 
@@ -83,7 +85,7 @@ class Fields:
         return items[0] if items else Fields(Dataset())
 
     def _is_little(self, keyword: str) -> bool:
-        element = self._dataset.get_item(Tag(keyword))
+        element = self._dataset.get_item(_tag(keyword))
         return element.is_little_endian if isinstance(element, RawDataElement) else True
 
 
@@ -98,7 +100,7 @@ def read_header(path: Path, keywords: Sequence[str]) -> Header | None:
     has_preamble = start[128:] == b"DICM"
     if not has_preamble and not _looks_bare(path, start):
         return None
-    return _read(path, 132 if has_preamble else 0, [Tag(keyword) for keyword in keywords])
+    return _read(path, 132 if has_preamble else 0, [_tag(keyword) for keyword in keywords])
 
 
 @contextmanager
@@ -185,7 +187,7 @@ class _PixelFinder:
         self._count += 1
         if self._count > _MAX_ELEMENTS:
             raise BadScan("unreadable-header", f"more than {_MAX_ELEMENTS} elements before the pixels")
-        if tag in _PIXEL_TAGS:
+        if int(tag) in _PIXEL_TAGS:  # a BaseTag compares slowly
             self.found, self.length = True, None if length == 0xFFFFFFFF else length
         return self.found
 
@@ -197,7 +199,7 @@ def _check_items(head: bytes) -> None:
 
 
 def _bytes(dataset: Dataset, keyword: str) -> bytes:
-    element = dataset.get_item(Tag(keyword))
+    element = dataset.get_item(_tag(keyword))
     value = getattr(element, "value", None)
     if isinstance(value, bytes):
         return value
