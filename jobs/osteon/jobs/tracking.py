@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 import time
 from pathlib import Path
@@ -68,7 +67,7 @@ class TensorBoard:
         self._store = store
         self._scratch = tempfile.TemporaryDirectory(prefix="osteon-events-")
         # purge_step hides what a run that was killed wrote after the checkpoint this one goes on from.
-        self._writer = SummaryWriter(self._scratch.name, purge_step=from_step)
+        self._writer = SummaryWriter(self._scratch.name, purge_step=from_step + 1)
 
     def add(self, kind: str, step: int, values: Values) -> None:
         """One scalar per value."""
@@ -118,9 +117,9 @@ class Tracking:
     """All trackers of a run; a context that closes them."""
 
     def __init__(self, folder: RunFolder, *, name: str, from_step: int, mlflow_uri: str | None) -> None:
-        self._trackers: list[Tracker] = [MetricsFile(folder, from_step), TensorBoard(folder.store, from_step)]
-        if mlflow_uri is not None:
-            self._trackers.append(MLflow(mlflow_uri, name, folder.store.url))
+        # MLflow first: its server may refuse, and then there is no scratch to clean up.
+        self._trackers: list[Tracker] = [] if mlflow_uri is None else [MLflow(mlflow_uri, name, folder.store.url)]
+        self._trackers += [MetricsFile(folder, from_step), TensorBoard(folder.store, from_step)]
 
     def add(self, kind: str, step: int, values: Values) -> None:
         """Numbers of one kind at a step."""
@@ -148,5 +147,10 @@ def check_mlflow() -> None:
     Raises:
         BadInput: ``no-mlflow``.
     """
-    if importlib.util.find_spec("mlflow") is None:
-        raise BadInput("no-mlflow", "MLflow is not installed", where="--mlflow", remedy="pip install 'osteon[mlflow]'")
+    try:
+        import mlflow
+    except ImportError as error:
+        raise BadInput(
+            "no-mlflow", "MLflow is not installed", where="--mlflow", remedy="pip install 'osteon[mlflow]'"
+        ) from error
+    del mlflow

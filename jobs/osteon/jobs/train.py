@@ -6,6 +6,7 @@ Ray starts the workers, joins them and starts them again after a failure. What i
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -142,9 +143,10 @@ def _trainer(task: WorkerTask, workers: Workers, scratch: str) -> TorchTrainer:
     most = workers if isinstance(workers, int) else workers[1]
     num_gpus = int(ray.cluster_resources().get("GPU", 0))
     cpus = _cpus_per_worker(most)
+    num_threads = min(cpus, int(os.environ.get("OMP_NUM_THREADS", cpus)))
     return TorchTrainer(
         train_worker,
-        train_loop_config=task.model_copy(update={"num_threads": cpus}).model_dump(),
+        train_loop_config=task.model_copy(update={"num_threads": num_threads}).model_dump(),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=num_gpus > 0, resources_per_worker={"CPU": cpus} | _gpu(num_gpus)
         ),

@@ -43,7 +43,11 @@ def train(
     if dry_run:
         _print_plan(preview(request), as_json)
         return
-    summary = start(request, progress=not as_json and sys.stderr.isatty())
+    try:
+        summary = start(request, progress=not as_json and sys.stderr.isatty())
+    except KeyboardInterrupt:
+        print("osteon: go on from the last checkpoint with --resume", file=sys.stderr)
+        raise
     print(json.dumps(dataclasses.asdict(summary)) if as_json else _sentence(summary))
 
 
