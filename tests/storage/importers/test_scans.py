@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,13 +110,17 @@ def test_given_labels_need_one_scan(save: Save, save_json: Save, hu: Array, labe
     assert case.labels.files == (str(label),)
 
 
+@pytest.mark.realdata
 def test_a_dicom_folder_with_labels_beside_it(
     tmp_path: Path, real_data: Path, save: Save, save_json: Save, labels: Array
 ) -> None:
-    (tmp_path / "subject-1").mkdir()
-    (tmp_path / "subject-1" / "ct").symlink_to(real_data / "dcmqi-ct3-dicomseg" / "ct-3slice")
+    for subject in ("subject-1", "subject-2"):
+        shutil.copytree(real_data / "dcmqi-ct3-dicomseg" / "ct-3slice", tmp_path / subject / "ct")
     save("subject-1/labels.nii.gz", labels)
     save_json("labels.json", NAMES)
-    # os.walk does not follow links, so that the subject is the source here.
-    plan = plan_import([tmp_path / "subject-1" / "ct"])
-    assert only(plan).labels is None  # nothing outside of the source is looked at
+    plan = plan_import([tmp_path])
+    assert [(c.case_id, c.labels is not None) for c in plan.cases if isinstance(c, CaseSource)] == [
+        ("subject-1", True),
+        (None, False),
+    ]
+    assert only(plan_import([tmp_path / "subject-1" / "ct"])).labels is None  # nothing outside of the source counts

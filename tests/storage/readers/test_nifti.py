@@ -166,6 +166,16 @@ class TestValues:
         patch_header(path, SLOPE, struct.pack("<2f", slope, intercept))
         assert code_of(open_one, path) == "rescale"
 
+    def test_signalling_nans_are_refused_without_a_warning(
+        self, write_nifti: Write, open_one: Open, patch_header: Patch, hu: Hu
+    ) -> None:
+        signalling = struct.pack("<I", 0x7F800001)
+        path = write_nifti(hu.astype(np.float32), name="ct.nii")
+        patch_header(path, 352, signalling)
+        assert code_of(open_one, path) == "non-finite-voxels"
+        patch_header(path, SROW, signalling)
+        assert code_of(open_one, path) == "singular-affine"
+
     def test_nan_and_infinite_voxels_are_counted(self, write_nifti: Write, open_one: Open, hu: Hu) -> None:
         values = hu.astype(np.float32)
         values[0, 0, :3] = np.nan

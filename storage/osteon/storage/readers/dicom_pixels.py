@@ -16,9 +16,9 @@ from osteon.core.geometry import Index3
 from osteon.storage.readers import hounsfield, transfer_syntax
 from osteon.storage.readers.dicom_slices import PixelLayout, Slice
 from osteon.storage.readers.inflate import RAW_DEFLATE, inflate
+from osteon.storage.readers.planes import check_extent
 from osteon.storage.readers.sandbox import FrameRequest, decode_frames
 
-MAX_FRAME_BYTES = 1 << 27  # one decoded frame: 8192 x 8192 pixels of 16 bits
 _ITEM, _DELIMITER = 0xE000FFFE, 0xE0DDFFFE
 
 
@@ -80,9 +80,10 @@ def check_size(frame: Slice) -> None:
     """
     layout = frame.layout
     size = _frame_bytes(layout)
-    if size > MAX_FRAME_BYTES:
-        what = f"a frame of {layout.rows} x {layout.columns} pixels takes {size} bytes, at most {MAX_FRAME_BYTES}"
-        raise BadScan("declared-size", what, where=frame.path)
+    try:
+        check_extent((layout.frames, layout.rows, layout.columns), size * layout.frames)
+    except BadScan as error:
+        raise error.at(frame.path) from None
     if layout.syntax in transfer_syntax.COMPRESSED:
         _check_fragments(frame)
         return

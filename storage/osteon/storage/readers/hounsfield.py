@@ -42,6 +42,7 @@ class Survey:
 NOTHING = Survey(np.inf, -np.inf)
 
 
+@np.errstate(invalid="ignore", over="ignore")  # what is not finite is counted, not warned of
 def survey(stored: npt.NDArray[np.generic], slope: float, intercept: float) -> Survey:
     """Look at every voxel of a block of stored numbers (any shape, integers or floats) once."""
     if stored.size == 0:
@@ -107,6 +108,7 @@ def check_range(minimum: float, maximum: float) -> None:
         )
 
 
+@np.errstate(invalid="ignore", over="ignore")  # check_range refuses what is not finite
 def to_hu(stored: npt.NDArray[np.generic], slope: float, intercept: float) -> npt.NDArray[np.int16]:
     """HU int16 of a block of stored numbers (any shape): stored * slope + intercept, rounded to whole HU.
 

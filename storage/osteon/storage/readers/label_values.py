@@ -27,6 +27,7 @@ def lookup_of(ids: Mapping[int, int]) -> Lookup:
     return lookup
 
 
+@np.errstate(invalid="ignore")  # NaN voxels are counted and refused
 def whole_numbers(stored: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """The stored numbers as integers; floats must be whole.
 

@@ -49,6 +49,7 @@ class _Placement:
             raise BadScan("singular-affine", "the sform or qform is not finite", remedy="mend the header's orientation")
 
 
+@np.errstate(invalid="ignore", over="ignore")  # a damaged field may hold a signalling NaN; all are checked below
 def read_nifti(path: Path) -> Raster:
     """The header of a NIfTI-1 file.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,8 @@ from osteon.core.geometry import Index3
 from osteon.storage.readers import hounsfield
 
 BLOCK_BYTES = 1 << 25  # read at a time when a whole volume is passed through
+MAX_PLANE_VOXELS = 1 << 24  # 4096 x 4096: what is read at a time is a number of planes
+MAX_VOLUME_BYTES = 1 << 36  # 64 GiB: no CT scan comes near
 
 
 class Planes(Protocol):
@@ -112,6 +114,14 @@ class RawPlanes:
         for block in self.volume.blocks():
             found = found.merge(hounsfield.survey(block, self.slope, self.intercept))
         return found
+
+
+def check_extent(shape: Sequence[int], num_bytes: int) -> None:
+    """Refuse (``declared-size``) a declared volume of which not even some planes fit into memory, or all on a disk."""
+    second, largest = sorted(shape)[-2:]
+    if second * largest > MAX_PLANE_VOXELS or num_bytes > MAX_VOLUME_BYTES:
+        what = f"the header declares {'x'.join(map(str, shape))} voxels in {num_bytes} bytes, which is no CT scan"
+        raise BadScan("declared-size", what, remedy="the header is damaged; export the file again")
 
 
 def new_spool(scratch: Path) -> Path:

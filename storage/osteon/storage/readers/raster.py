@@ -18,9 +18,7 @@ import numpy.typing as npt
 from osteon.core.errors import BadScan
 from osteon.core.geometry import Grid, Index3
 from osteon.storage.readers.inflate import check_ratio, inflate
-from osteon.storage.readers.planes import RawVolume, new_spool
-
-MAX_VOLUME_BYTES = 1 << 36  # 64 GiB: no CT scan comes near
+from osteon.storage.readers.planes import RawVolume, check_extent, new_spool
 
 Matrix4 = tuple[tuple[float, ...], ...]
 
@@ -126,9 +124,7 @@ def check_size(raster: Raster) -> None:
         BadScan: ``declared-size``, ``truncated-pixels``.
     """
     size = raster.num_bytes
-    if size > MAX_VOLUME_BYTES:
-        what = f"the header declares {size} bytes of voxels, at most {MAX_VOLUME_BYTES} are read"
-        raise BadScan("declared-size", what, remedy="the header is damaged; export the file again")
+    check_extent(raster.geometry.shape, size)
     available = Path(raster.path).stat().st_size - raster.offset
     if raster.encoding == "deflate":
         check_ratio(raster.skip + size, available)
