@@ -12,7 +12,7 @@ import pytest
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from osteon.storage.readers import Rejected, ScanSource, find_scans, open_scan
+from osteon.storage.readers import Rejected, Scan, ScanSource, find_scans, open_scan
 
 Hu = npt.NDArray[np.int16]
 Write = Callable[..., Path]
@@ -123,3 +123,20 @@ def test_the_series_uid_itself_is_not_kept(write_series: Write, hu: Hu) -> None:
     folder = write_series(hu)
     series = pydicom.dcmread(folder / "IM0000").SeriesInstanceUID
     assert str(series) not in repr(sources(folder)[0].slices)
+
+
+def test_a_series_may_be_spread_over_folders(write_series: Write, open_one: Callable[..., Scan], hu: Hu) -> None:
+    folder = write_series(hu)
+    (folder / "more").mkdir()
+    for number in (1, 2, 5):
+        (folder / f"IM{number:04}").rename(folder / "more" / f"IM{number:04}")
+    np.testing.assert_array_equal(open_one(folder).read(), hu)
+
+
+def test_folders_with_the_same_positions_are_volumes_of_their_own(write_series: Write, hu: Hu) -> None:
+    def one_uid_for_all(dataset: Dataset, _number: int) -> None:
+        dataset.SeriesInstanceUID = "1.2.3.4"
+
+    first = write_series(hu, one_uid_for_all, name="first")
+    write_series(hu // 2, one_uid_for_all, name="second")
+    assert [len(source.files) for source in sources(first.parent)] == [6, 6]

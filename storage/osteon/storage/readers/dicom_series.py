@@ -18,13 +18,24 @@ _DIRECTORY = "1.2.840.10008.1.3.10"  # a DICOMDIR only lists the others
 def sort_into_volumes(slices: Iterable[Slice]) -> list[Finding]:
     """One `ScanSource` per volume series; localizers, secondary captures and non-CT objects as `Rejected`.
 
-    A series is split by orientation, matrix, pixel spacing, ImageType and, among lossy frames, transfer syntax.
+    A series is split by orientation, matrix, pixel spacing, ImageType and, among lossy frames, transfer syntax. It may
+    be spread over folders; where several folders hold the same positions, each is a volume of its own.
     """
     groups: dict[tuple[str, ...], list[Slice]] = defaultdict(list)
     for frame in slices:
         if frame.sop_class != _DIRECTORY:
             groups[_key(frame)].append(frame)
-    return [_finding(group) for group in groups.values()]
+    return [_finding(part) for group in groups.values() for part in _split_copies(group)]
+
+
+def _split_copies(group: list[Slice]) -> list[list[Slice]]:
+    """The group, or its folders one by one if they hold the same positions: copies, or UIDs that are not unique."""
+    folders: dict[Path, list[Slice]] = defaultdict(list)
+    for frame in group:
+        folders[Path(frame.path).parent].append(frame)
+    places = [{frame.position for frame in frames} for frames in folders.values()]
+    apart = len(set().union(*places)) == sum(map(len, places))
+    return [group] if apart else list(folders.values())
 
 
 def _key(frame: Slice) -> tuple[str, ...]:
