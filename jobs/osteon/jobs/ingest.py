@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 import dask
 import dask.threaded
@@ -31,6 +32,7 @@ from osteon.jobs.quarantine import Quarantine
 from osteon.storage.dataset import Dataset
 from osteon.storage.importers import CaseSource, ImportPlan
 from osteon.storage.readers import Rejected
+from osteon.storage.stores import open_store
 from osteon.telemetry.progress import progress_bar
 
 CONNECT_TIMEOUT_S = 20
@@ -68,8 +70,8 @@ def ingest(
         dataset_url: folder or ``s3://bucket/prefix``; made if there is none.
         scheduler: ``local``, ``threads``, ``ray`` or the address of a Dask scheduler.
         num_workers: tasks at once; None for one per core.
-        allow_gaps: resample series with missing slices instead of refusing them.
-        replace: write over committed cases whose source has changed.
+        allow_gaps: resample what lies on no even grid, and labels on another grid, instead of refusing it.
+        replace: write over committed cases that are damaged or whose source has changed.
         shown: draw a progress bar on standard error.
 
     Raises:
@@ -78,8 +80,10 @@ def ingest(
     """
     check_plan(plan)
     started = time.perf_counter()
-    dataset = Dataset.create(dataset_url, Path(dataset_url.rstrip("/")).name, plan.table)
-    with _scratch() as scratch, open_scheduler(scheduler, num_workers) as opened:
+    opening = open_scheduler(scheduler, num_workers)
+    name = unquote(open_store(dataset_url).url).rpartition("/")[2]
+    dataset = Dataset.create(dataset_url, name, plan.table)
+    with _scratch() as scratch, opening as opened:
         lane = Lane(
             opened.get,
             dataset,

@@ -25,9 +25,11 @@ def ingest(
     labels_map: Annotated[Path | None, typer.Option(help="JSON file from label ids to names.")] = None,
     scheduler: Annotated[str, typer.Option(help="local, threads, ray, or a Dask address tcp://host:port.")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Tasks at once; one per core if not given.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Write over cases whose source has changed.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over cases that are damaged or whose source has changed.")
+    ] = False,
     allow_gaps: Annotated[
-        bool, typer.Option("--allow-gaps", help="Resample series with missing slices or a tilted gantry.")
+        bool, typer.Option("--allow-gaps", help="Resample gappy or tilted series, and labels on another grid.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary for machines.")] = False,

@@ -216,6 +216,7 @@ def test_an_unknown_scheduler_is_refused(scans: Path, add_scan: AddScan, url: st
     add_scan("a")
     with pytest.raises(BadInput, match="bad-scheduler"):
         ingest(plan_import([scans]), url, scheduler="slurm")
+    assert not Path(url).exists()
 
 
 def test_a_full_store_ends_the_run_with_its_own_reason(
