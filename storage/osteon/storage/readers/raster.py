@@ -20,6 +20,8 @@ from osteon.core.geometry import Grid, Index3
 from osteon.storage.readers.inflate import check_ratio, inflate
 from osteon.storage.readers.planes import RawVolume, check_extent, new_spool
 
+_PIECE_NUMBERS = 1 << 22  # handed on at a time: users of a piece widen each number to several of 8 bytes
+
 Matrix4 = tuple[tuple[float, ...], ...]
 
 
@@ -162,8 +164,10 @@ def stored_pieces(raster: Raster) -> Iterator[npt.NDArray[np.generic]]:
     """
     check_size(raster)
     if raster.encoding == "raw":
+        count = max(1, _PIECE_NUMBERS // raster.layers) * raster.layers
         for block in _mapped(raster, Path(raster.path), raster.offset).blocks():
-            yield block.reshape(-1)
+            numbers = block.reshape(-1)
+            yield from (numbers[start : start + count] for start in range(0, numbers.size, count))
         return
     voxel_bytes = raster.layers * np.dtype(raster.dtype).itemsize
     rest = b""
