@@ -232,6 +232,19 @@ class TestBytes:
         folder = write_series(hu, lambda dataset, _number: setattr(dataset, "NumberOfFrames", 5000))
         assert code_of(open_one, folder) == "declared-size"
 
+    def test_frames_that_nothing_places_are_refused(self, write_series: Write, open_one: Open, hu: Hu) -> None:
+        def pile_up(dataset: Dataset, _number: int) -> None:
+            dataset.NumberOfFrames = len(hu)
+            dataset.PixelData = (hu + 24).astype("<i2").tobytes()
+
+        assert code_of(open_one, write_series(hu[:1], pile_up)) == "no-position"
+
+    def test_a_file_without_pixels_is_refused(self, write_series: Write, open_one: Open, hu: Hu) -> None:
+        def lose(dataset: Dataset, _number: int) -> None:
+            del dataset.PixelData
+
+        assert code_of(open_one, write_series(hu[:1], lose)) == "no-pixels"
+
     def test_an_unknown_transfer_syntax_is_refused(self, write_series: Write, open_one: Open, hu: Hu) -> None:
         mpeg = pydicom.uid.MPEG2MPML
 

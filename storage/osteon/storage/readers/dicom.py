@@ -38,9 +38,9 @@ def open_dicom(slices: Sequence[Slice], *, scratch: Path, allow_gaps: bool = Fal
         BadScan: what the table of bad scans refuses; what decoders find in compressed frames comes when slabs
             are read.
     """
-    ordered, stack = sort_slices(slices)
     for frame in {frame.path: frame for frame in slices}.values():
         check_size(frame)
+    ordered, stack = sort_slices(slices)
     ordered, stack, notes = _drop_duplicates(_inflated(ordered, scratch), stack)
     grid, planes, mended = _make_regular(stack, SlicePlanes(ordered), allow_gaps)
     order = Reorientation.to_lps(grid)

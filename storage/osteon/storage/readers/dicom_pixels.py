@@ -76,9 +76,15 @@ def check_size(frame: Slice) -> None:
     """Check what the header declares against the bytes there are, before any of them is decoded.
 
     Raises:
-        BadScan: ``declared-size``, ``truncated-pixels``.
+        BadScan: ``transfer-syntax``, ``no-pixels``, ``declared-size``, ``truncated-pixels``.
     """
     layout = frame.layout
+    if layout.syntax not in transfer_syntax.NATIVE | transfer_syntax.COMPRESSED:
+        what = f"transfer syntax {layout.syntax[:64]} is not read"
+        raise BadScan("transfer-syntax", what, where=frame.path, remedy="decompress the series first")
+    if layout.length == 0 or min(layout.rows, layout.columns) < 1:
+        what = f"{layout.rows} x {layout.columns} pixels in {layout.length} bytes"
+        raise BadScan("no-pixels", what, where=frame.path, remedy="send the original CT series")
     size = _frame_bytes(layout)
     try:
         check_extent((layout.frames, layout.rows, layout.columns), size * layout.frames)

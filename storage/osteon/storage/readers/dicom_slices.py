@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from osteon.core.errors import BadScan
@@ -128,8 +128,12 @@ def _slices(path: Path, header: Header) -> Iterator[Slice]:
         raise BadScan("unreadable-header", what, remedy="export the file again")
     if layout.frames > MAX_FRAMES:
         raise BadScan("declared-size", f"{layout.frames} frames, at most {MAX_FRAMES} are read")
-    for number in range(layout.frames):
-        yield _slice(path, number, layout, fields, (*frames[number : number + 1], shared) if frames else ())
+    if not frames:
+        only = _slice(path, 0, layout, fields, ())
+        # Frames that no functional group places are nowhere; one stands for all of them.
+        yield only if layout.frames == 1 else replace(only, position=None)
+    for number, group in enumerate(frames):
+        yield _slice(path, number, layout, fields, (group, shared))
 
 
 def _layout(header: Header) -> PixelLayout:

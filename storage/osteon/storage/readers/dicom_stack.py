@@ -12,7 +12,6 @@ import numpy as np
 
 from osteon.core.errors import BadScan
 from osteon.core.geometry import SHEAR_TOLERANCE
-from osteon.storage.readers import transfer_syntax
 from osteon.storage.readers.dicom_slices import Slice
 from osteon.storage.readers.stack import Stack, vector
 
@@ -21,8 +20,8 @@ def sort_slices(slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], Stack]:
     """The frames of one volume in ascending order along their normal, and where they lie.
 
     Raises:
-        BadScan: ``no-position``, ``orientation``, ``pixel-spacing``, ``transfer-syntax``, ``photometric``,
-            ``no-rescale``, ``rescale``, ``bits``, ``no-pixels``.
+        BadScan: ``no-position``, ``orientation``, ``pixel-spacing``, ``photometric``, ``no-rescale``, ``rescale``,
+            ``bits``.
     """
     for frame in slices:
         _check(frame)
@@ -45,10 +44,6 @@ def sort_slices(slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], Stack]:
 
 def _check(frame: Slice) -> None:
     layout = frame.layout
-    if layout.syntax not in transfer_syntax.NATIVE | transfer_syntax.COMPRESSED:
-        raise _refusal(frame, "transfer-syntax", f"transfer syntax {layout.syntax} is not read", "decompress it first")
-    if layout.length == 0 or min(layout.rows, layout.columns) < 1:
-        raise _refusal(frame, "no-pixels", f"{layout.rows} x {layout.columns} pixels in {layout.length} bytes")
     if layout.samples != 1 or layout.photometric != "MONOCHROME2":
         what = f"{layout.photometric or 'unknown'} pixels with {layout.samples} samples, only MONOCHROME2 holds HU"
         raise _refusal(frame, "photometric", what, "send the original CT series")
