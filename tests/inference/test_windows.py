@@ -41,6 +41,18 @@ def test_rows_of_a_range_are_those_that_touch_it() -> None:
     assert grid.rows((24, 25)) == (16, 24)
 
 
+@pytest.mark.parametrize(("shape", "window_shape", "overlap"), CASES)
+def test_a_window_serves_the_voxels_it_weighs_most(shape: Index3, window_shape: Index3, overlap: float) -> None:
+    grid = WindowGrid(shape, window_shape, overlap)
+    for axis, side in enumerate(window_shape):
+        middles = np.array(grid.starts[axis]) + (side - 1) / 2
+        for (first, stop), middle in zip(grid.served(axis), middles, strict=True):
+            distances = np.abs(np.arange(max(0, first), min(stop, shape[axis]))[:, None] - middles)
+            assert (np.abs(distances.min(axis=1) - np.abs(distances[:, middles == middle][:, 0])) <= 0.5).all()
+        served = np.concatenate([np.arange(first, stop) for first, stop in grid.served(axis)])
+        assert set(range(shape[axis])) <= set(served.tolist())
+
+
 def test_a_spec_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValidationError, match="overlap"):
         StreamSpec(overlap=1.0)

@@ -33,8 +33,10 @@ class Row:
 class Schedule:
     """The windows to compute, in z order.
 
-    Skipping changes nothing where every window that covers a voxel is computed. A voxel that skipped windows cover
-    too is averaged over the computed ones alone; a voxel that none covers is background.
+    A window is computed if a zone above the bone floor reaches into the part that it serves: the voxels that it weighs
+    at least as much as any other window does. So every voxel of such a zone has its best window, and every voxel nearby
+    has some. Skipping changes nothing where all windows that cover a voxel are computed; elsewhere a voxel is averaged
+    over those that are, and one that none covers is background.
 
     Attributes:
         windows: all windows over the volume.
@@ -80,13 +82,10 @@ class Schedule:
 
 
 def largest_hu(windows: WindowGrid, view: ModelView, zones: Zones) -> npt.NDArray[np.int16]:
-    """The largest HU that any zone touching a window may hold, by window number along z, y, x.
-
-    A network of convolutions sees nothing outside its window, so nothing outside can matter.
-    """
+    """The largest HU that any zone touching what a window serves may hold, by window number along z, y, x."""
     largest = zones.hu_max
-    for axis, (starts, side) in enumerate(zip(windows.starts, windows.window_shape, strict=True)):
-        spans = [view.extent(axis, start, side) for start in starts]
+    for axis in range(3):
+        spans = [view.extent(axis, start, stop - start) for start, stop in windows.served(axis)]
         size = zones.chunk_shape[axis]
         chunks = [range(low // size, min(-(-high // size), largest.shape[axis])) for low, high in spans]
         largest = np.stack([largest.take(span, axis=axis).max(axis=axis) for span in chunks], axis=axis)

@@ -35,8 +35,8 @@ class StreamSpec(BaseModel):
     )
     bone_floor_hu: float | None = Field(
         default=150.0,
-        description="Windows in which no zone reaches above this HU hold no bone: they are background, neither read "
-        "nor computed. Null computes every window.",
+        description="Windows that serve no zone (chunk of the scan) reaching above this HU are neither read nor "
+        "computed; what no window covers is background. Null computes every window.",
     )
     padding_hu: float = Field(default=-1000.0, description="HU around a scan that is smaller than a window; air.")
 
@@ -69,6 +69,16 @@ class WindowGrid:
             for size, side, before in zip(self.shape, self.window_shape, self.padding, strict=True)
         )
         return (z, y, x)
+
+    def served(self, axis: int) -> list[tuple[int, int]]:
+        """First and one past the last voxel along an axis that each window weighs at least as much as any other does.
+
+        Neighbours part half-way between their middles, so every voxel of the volume is served.
+        """
+        starts, side = self.starts[axis], self.window_shape[axis]
+        firsts = [starts[0], *((a + b + side) // 2 for a, b in itertools.pairwise(starts))]
+        stops = [*((a + b + side + 1) // 2 for a, b in itertools.pairwise(starts)), starts[-1] + side]
+        return list(zip(firsts, stops, strict=True))
 
     def rows(self, z_range: tuple[int, int]) -> tuple[int, ...]:
         """First planes of the window rows that cover any plane of ``z_range`` (start, stop)."""
