@@ -7,7 +7,9 @@ demo=${1:-demo}
 osteon phantom "$demo/scans" --cases 8 --seed 1 --format nifti --bones 6
 osteon phantom "$demo/unseen" --cases 1 --seed 2 --format dicom --bones 6
 osteon ingest "$demo/scans" "$demo/dataset"
-osteon train demo --data "$demo/dataset" --out "$demo/run" $([ -e "$demo/run/run.json" ] && echo --resume)
+resume=()
+if [ -e "$demo/run/run.json" ]; then resume=(--resume); fi
+osteon train demo --data "$demo/dataset" --out "$demo/run" "${resume[@]}"
 osteon segment "$demo/run/model" "$demo/unseen/phantom-000/ct" "$demo/unseen/phantom-000.nii.gz"
 rm -rf "$demo/report"
 osteon evaluate "$demo/run/model" --data "$demo/dataset" --split validation --out "$demo/report"
