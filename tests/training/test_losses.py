@@ -51,10 +51,26 @@ def test_values_and_gradients_are_monais(batch_dice: bool, include_background: b
     logits = torch.randn(2, 4, 3, 5, 6, generator=generator, requires_grad=True)
     labels = torch.randint(0, 3, (2, 3, 5, 6), generator=generator)  # class 3 occurs nowhere
     reference = DiceCELoss(softmax=True, to_onehot_y=True, batch=batch_dice, include_background=include_background)
-    ours = DiceCrossEntropy(LossSpec(batch_dice=batch_dice, include_background=include_background))
+    ours = DiceCrossEntropy(LossSpec(batch_dice=batch_dice, include_background=include_background, present_only=False))
     expected, found = reference(logits, labels[:, None]), ours(logits, labels)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(torch.autograd.grad(found, logits), torch.autograd.grad(expected, logits))
+
+
+@pytest.mark.parametrize("batch_dice", [True, False])
+def test_absent_classes_do_not_dilute_the_present_ones(batch_dice: bool) -> None:
+    """Two more classes that neither labels nor network know leave the Dice loss as it is."""
+    logits = torch.randn(2, 3, 4, 4, 4, generator=torch.Generator().manual_seed(2))
+    labels = torch.ones(2, 4, 4, 4, dtype=torch.int16)  # class 2 is absent too
+    wider = torch.cat([logits, torch.full((2, 2, 4, 4, 4), -50.0)], dim=1)
+    loss = DiceCrossEntropy(LossSpec(cross_entropy=0, batch_dice=batch_dice))
+    torch.testing.assert_close(loss(wider, labels), loss(logits, labels))
+    assert float(loss(torch.full_like(logits, -50.0).index_fill(1, torch.tensor([1]), 50.0), labels)) < 1e-4
+
+
+def test_patches_without_any_bone_have_no_dice_loss() -> None:
+    loss = DiceCrossEntropy(LossSpec(cross_entropy=0))(EVEN, torch.zeros_like(LABELS))
+    assert float(loss) == 0
 
 
 def test_bfloat16_logits_are_computed_in_float32() -> None:

@@ -1,7 +1,7 @@
 """What training minimises: Dice plus cross-entropy, at one resolution and at several.
 
 Legend: B batch, K classes (background counted), Z Y X voxels, N = Z*Y*X.
-The values are MONAI's (`monai.losses.DiceCELoss` with softmax); computed without a one-hot copy of the labels, which
+The values are MONAI's (`monai.losses.DiceCELoss` with softmax) unless absent classes are left out; computed without a one-hot copy of the labels, which
 at 126 classes and 128³ voxels would be a gigabyte per image.
 """
 
@@ -28,6 +28,11 @@ class LossSpec(BaseModel):
         default=True, description="Take Dice over the whole batch at once instead of image by image."
     )
     include_background: bool = Field(default=False, description="Count the background as a class in the Dice loss.")
+    present_only: bool = Field(
+        default=True,
+        description="Average Dice over the classes that the patches hold. An absent class has Dice 0 whatever the "
+        "network says; of many bones most are absent from a patch and would only weaken the others.",
+    )
 
     @model_validator(mode="after")
     def _something_counts(self) -> LossSpec:
@@ -56,11 +61,14 @@ class DiceCrossEntropy(nn.Module):
         hit_BN = p_BKN.gather(1, labels_BN[:, None]).squeeze(1)
         zeros_BK = p_BKN.new_zeros(p_BKN.shape[:2])
         overlap_BK = zeros_BK.scatter_add(1, labels_BN, hit_BN)
-        size_BK = zeros_BK.scatter_add(1, labels_BN, torch.ones_like(hit_BN)) + p_BKN.sum(2)
+        voxels_BK = zeros_BK.scatter_add(1, labels_BN, torch.ones_like(hit_BN))
+        size_BK = voxels_BK + p_BKN.sum(2)
         if self.spec.batch_dice:
-            overlap_BK, size_BK = overlap_BK.sum(0, keepdim=True), size_BK.sum(0, keepdim=True)
+            overlap_BK, voxels_BK, size_BK = (x_BK.sum(0, keepdim=True) for x_BK in (overlap_BK, voxels_BK, size_BK))
         dice_BK = (2 * overlap_BK + SMOOTHING) / (size_BK + SMOOTHING)
-        return 1 - dice_BK[:, 0 if self.spec.include_background else 1 :].mean()
+        counted_BK = (voxels_BK > 0) if self.spec.present_only else torch.ones_like(voxels_BK, dtype=torch.bool)
+        counted_BK[:, 0] &= self.spec.include_background
+        return ((1 - dice_BK) * counted_BK).sum() / counted_BK.sum().clamp(min=1)
 
 
 class DeepLoss(nn.Module):
