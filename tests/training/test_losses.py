@@ -15,7 +15,7 @@ LABELS = torch.tensor([[[[0, 0, 0, 1]]]], dtype=torch.uint8)
 
 
 def test_cross_entropy_of_an_even_guess_is_the_logarithm_of_two() -> None:
-    loss = DiceCrossEntropy(LossSpec(dice=0))(EVEN, LABELS)
+    loss = DiceCrossEntropy(LossSpec(dice=0, balance=0))(EVEN, LABELS)
     assert float(loss) == pytest.approx(math.log(2))
 
 
@@ -39,8 +39,8 @@ def test_batch_dice_joins_the_images() -> None:
 
 def test_weights_scale_the_parts() -> None:
     dice = DiceCrossEntropy(LossSpec(cross_entropy=0))(EVEN, LABELS)
-    entropy = DiceCrossEntropy(LossSpec(dice=0))(EVEN, LABELS)
-    both = DiceCrossEntropy(LossSpec(dice=2, cross_entropy=0.5))(EVEN, LABELS)
+    entropy = DiceCrossEntropy(LossSpec(dice=0, balance=0))(EVEN, LABELS)
+    both = DiceCrossEntropy(LossSpec(dice=2, cross_entropy=0.5, balance=0))(EVEN, LABELS)
     torch.testing.assert_close(both, 2 * dice + 0.5 * entropy)
 
 
@@ -51,7 +51,8 @@ def test_values_and_gradients_are_monais(batch_dice: bool, include_background: b
     logits = torch.randn(2, 4, 3, 5, 6, generator=generator, requires_grad=True)
     labels = torch.randint(0, 3, (2, 3, 5, 6), generator=generator)  # class 3 occurs nowhere
     reference = DiceCELoss(softmax=True, to_onehot_y=True, batch=batch_dice, include_background=include_background)
-    ours = DiceCrossEntropy(LossSpec(batch_dice=batch_dice, include_background=include_background, present_only=False))
+    spec = LossSpec(batch_dice=batch_dice, include_background=include_background, present_only=False, balance=0)
+    ours = DiceCrossEntropy(spec)
     expected, found = reference(logits, labels[:, None]), ours(logits, labels)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(torch.autograd.grad(found, logits), torch.autograd.grad(expected, logits))
@@ -71,6 +72,31 @@ def test_absent_classes_do_not_dilute_the_present_ones(batch_dice: bool) -> None
 def test_patches_without_any_bone_have_no_dice_loss() -> None:
     loss = DiceCrossEntropy(LossSpec(cross_entropy=0))(EVEN, torch.zeros_like(LABELS))
     assert float(loss) == 0
+
+
+@pytest.mark.parametrize(
+    ("balance", "weights"),
+    [(0.0, (3, 1)), (0.5, (math.sqrt(3), 1)), (1.0, (1, 1))],  # of three background voxels and one of bone
+)
+def test_balance_weighs_classes_by_a_power_of_their_voxels(balance: float, weights: tuple[float, float]) -> None:
+    logits = torch.tensor([1.0, -1.0])[None, :, None, None, None].expand(1, 2, 1, 1, 4)
+    background, bone = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
+    expected = (weights[0] * background + weights[1] * bone) / sum(weights)
+    assert float(DiceCrossEntropy(LossSpec(dice=0, balance=balance))(logits, LABELS)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("spec", [LossSpec(), LossSpec(batch_dice=False, include_background=True, balance=1)])
+def test_derivative_is_that_of_the_value(spec: LossSpec) -> None:
+    logits = torch.randn(2, 4, 1, 2, 3, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, 3, (2, 1, 2, 3))
+    assert torch.autograd.gradcheck(DiceCrossEntropy(spec), (logits, labels))
+
+
+def test_hopeless_voxels_still_pull() -> None:
+    logits = torch.tensor([200.0, -200.0]).reshape(1, 2, 1, 1, 1).requires_grad_()  # the true class has p = 0
+    loss = DiceCrossEntropy(LossSpec(dice=0))(logits, torch.ones(1, 1, 1, 1, dtype=torch.uint8))
+    assert torch.isfinite(loss)
+    torch.testing.assert_close(torch.autograd.grad(loss, logits)[0].flatten(), torch.tensor([1.0, -1.0]))
 
 
 def test_bfloat16_logits_are_computed_in_float32() -> None:

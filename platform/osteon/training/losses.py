@@ -1,18 +1,19 @@
 """What training minimises: Dice plus cross-entropy, at one resolution and at several.
 
 Legend: B batch, K classes (background counted), Z Y X voxels, N = Z*Y*X.
-The values are MONAI's (`monai.losses.DiceCELoss` with softmax) unless absent classes are left out; computed without a one-hot copy of the labels, which
-at 126 classes and 128³ voxels would be a gigabyte per image.
+Without `balance` and `present_only` the values are MONAI's (`monai.losses.DiceCELoss` with softmax). They come from a
+few sums per class, with one softmax and no one-hot labels: at 126 classes and 128³ voxels those alone are a gigabyte.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.autograd.function import once_differentiable
 
 SMOOTHING = 1e-5  # MONAI's smooth_nr and smooth_dr
 
@@ -33,6 +34,13 @@ class LossSpec(BaseModel):
         description="Average Dice over the classes that the patches hold. An absent class has Dice 0 whatever the "
         "network says; of many bones most are absent from a patch and would only weaken the others.",
     )
+    balance: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="How much small classes count in the cross-entropy: 0 every voxel alike, 1 every class of a batch "
+        "alike however small, between: a class of n voxels counts as n^(1 - balance).",
+    )
 
     @model_validator(mode="after")
     def _something_counts(self) -> LossSpec:
@@ -50,25 +58,55 @@ class DiceCrossEntropy(nn.Module):
 
     def forward(self, logits_BKZYX: Tensor, labels_BZYX: Tensor) -> Tensor:
         """The loss, a scalar in float32; ``labels`` are class numbers of any integer type."""
-        log_p_BKN = functional.log_softmax(logits_BKZYX.float().flatten(2), dim=1)
         labels_BN = labels_BZYX.flatten(1).long()
-        loss = self.spec.cross_entropy * functional.nll_loss(log_p_BKN, labels_BN)
+        entropy_BK, overlap_BK, size_BK = _ClassSums.apply(logits_BKZYX.flatten(2), labels_BN)  # type: ignore[no-untyped-call]
+        voxels_BK = torch.zeros_like(size_BK).scatter_add(1, labels_BN, torch.ones_like(labels_BN, dtype=size_BK.dtype))
+        loss = self.spec.cross_entropy * self._entropy(entropy_BK.sum(0), voxels_BK.sum(0))
         if self.spec.dice:
-            loss = loss + self.spec.dice * self._dice(log_p_BKN.exp(), labels_BN)
+            loss = loss + self.spec.dice * self._dice(overlap_BK, voxels_BK, size_BK + voxels_BK)
         return loss
 
-    def _dice(self, p_BKN: Tensor, labels_BN: Tensor) -> Tensor:
-        hit_BN = p_BKN.gather(1, labels_BN[:, None]).squeeze(1)
-        zeros_BK = p_BKN.new_zeros(p_BKN.shape[:2])
-        overlap_BK = zeros_BK.scatter_add(1, labels_BN, hit_BN)
-        voxels_BK = zeros_BK.scatter_add(1, labels_BN, torch.ones_like(hit_BN))
-        size_BK = voxels_BK + p_BKN.sum(2)
+    def _entropy(self, entropy_K: Tensor, voxels_K: Tensor) -> Tensor:
+        shares_K = torch.where(voxels_K > 0, voxels_K.pow(1 - self.spec.balance), 0)
+        return (entropy_K / voxels_K.clamp(min=1) * shares_K).sum() / shares_K.sum()
+
+    def _dice(self, overlap_BK: Tensor, voxels_BK: Tensor, sizes_BK: Tensor) -> Tensor:
         if self.spec.batch_dice:
-            overlap_BK, voxels_BK, size_BK = (x_BK.sum(0, keepdim=True) for x_BK in (overlap_BK, voxels_BK, size_BK))
-        dice_BK = (2 * overlap_BK + SMOOTHING) / (size_BK + SMOOTHING)
+            overlap_BK, voxels_BK, sizes_BK = (x_BK.sum(0, keepdim=True) for x_BK in (overlap_BK, voxels_BK, sizes_BK))
+        dice_BK = (2 * overlap_BK + SMOOTHING) / (sizes_BK + SMOOTHING)
         counted_BK = (voxels_BK > 0) if self.spec.present_only else torch.ones_like(voxels_BK, dtype=torch.bool)
         counted_BK[:, 0] &= self.spec.include_background
         return ((1 - dice_BK) * counted_BK).sum() / counted_BK.sum().clamp(min=1)
+
+
+class _ClassSums(torch.autograd.Function):
+    """Per image and class k, of logits_BKN and labels_BN, with p the softmax over classes.
+
+    Gives three (B, K): the sum of -log p_k over voxels of class k, of p_k over the same, and of p_k over all voxels.
+    The derivative is written out, because autograd would keep and rewrite half a dozen arrays of the logits' size:
+    dz_k = p_k (t_k - s + e_y) + [k = y] (p_y o_y - e_y), s = Σ_j p_j t_j + p_y o_y, with e, o, t the gradients of the
+    three sums and y the voxel's class.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits_BKN: Tensor, labels_BN: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        p_BKN = torch.softmax(logits_BKN, dim=1, dtype=torch.promote_types(logits_BKN.dtype, torch.float32))
+        hit_BN = p_BKN.gather(1, labels_BN[:, None]).squeeze(1)
+        ctx.save_for_backward(p_BKN, labels_BN, hit_BN)
+        ctx.dtype = logits_BKN.dtype
+        zeros_BK = p_BKN.new_zeros(p_BKN.shape[:2])
+        surprise_BN = -hit_BN.clamp(min=torch.finfo(hit_BN.dtype).tiny).log()  # the derivative needs no such bound
+        return zeros_BK.scatter_add(1, labels_BN, surprise_BN), zeros_BK.scatter_add(1, labels_BN, hit_BN), p_BKN.sum(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, e_BK: Tensor, o_BK: Tensor, t_BK: Tensor) -> tuple[Tensor, None]:
+        p_BKN, labels_BN, hit_BN = ctx.saved_tensors
+        e_BN, pull_BN = e_BK.gather(1, labels_BN), hit_BN * o_BK.gather(1, labels_BN)
+        common_BN = e_BN - pull_BN - torch.bmm(t_BK[:, None], p_BKN).squeeze(1)
+        dz_BKN = (t_BK[..., None] + common_BN[:, None]).mul_(p_BKN)
+        dz_BKN.scatter_add_(1, labels_BN[:, None], (pull_BN - e_BN)[:, None])
+        return dz_BKN.to(ctx.dtype), None
 
 
 class DeepLoss(nn.Module):
