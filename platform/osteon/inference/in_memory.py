@@ -11,7 +11,7 @@ import numpy.typing as npt
 from osteon.core.geometry import Grid, Index3
 from osteon.core.volume import Array, Zones
 
-ZONE_SHAPE = (16, 16, 16)  # finer than stored chunks: there is nothing to gain from reading whole chunks
+ZONE_SHAPE = (8, 8, 8)  # finer than stored chunks: there is nothing to gain from reading whole chunks
 
 
 @dataclass(frozen=True)
