@@ -24,7 +24,7 @@ class OptimSpec(BaseModel):
     optimizer: Literal["adamw", "adam", "sgd"] = Field(
         default="adamw", description="adamw: weight decay apart from the gradient; sgd: with Nesterov momentum 0.99."
     )
-    learning_rate: float = Field(default=1e-3, gt=0, description="The highest learning rate of the run.")
+    learning_rate: float = Field(default=3e-3, gt=0, description="The highest learning rate of the run.")
     weight_decay: float = Field(default=1e-4, ge=0, description="Decay of the weights towards 0.")
     schedule: Literal["poly", "cosine", "one-cycle", "constant"] = Field(
         default="cosine", description="How the learning rate falls (one-cycle: also rises) over the run."
