@@ -17,7 +17,7 @@ import numpy.typing as npt
 from osteon.core.errors import BadInput
 
 BACKGROUND = 0
-_TONES = ((0.9, 0.95), (0.5, 1.0), (0.75, 0.7), (0.35, 0.9), (0.65, 0.85))
+_TONES = ((0.9, 0.95), (0.35, 1.0), (0.8, 0.6), (0.7, 0.95), (0.3, 0.8), (0.95, 0.7))
 FIRST_CUSTOM_ID = 200  # ids of labels that are not in the bone table, in order of first mention
 
 
@@ -38,7 +38,7 @@ class Label:
         """A colour that neighbouring bones do not share.
 
         Hues go round by the golden angle; ids a Fibonacci number apart would nearly meet again (vertebra T11 and its
-        rib), so saturation and brightness go round by five.
+        rib, sacrum and hip), so saturation and brightness go round by six, which divides none of 8, 13, 21, 34, 55, 89.
         """
         saturation, value = _TONES[self.id % len(_TONES)]
         red, green, blue = colorsys.hsv_to_rgb(self.id * 0.618034 % 1.0, saturation, value)
