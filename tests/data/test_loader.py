@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -186,18 +187,24 @@ def test_reads_are_begun_ahead_and_no_further(make_case: MakeCase, table: LabelT
     assert len(case.ledger.begun) <= (6 + 3) * reads_per_batch
 
 
-def test_waiting_is_counted(make_case: MakeCase, table: LabelTable) -> None:
+def test_waiting_is_counted(make_case: MakeCase, table: LabelTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [0.0]
+    monkeypatch.setattr("osteon.data.loader.time", SimpleNamespace(perf_counter=lambda: now_s[0]))
     case = make_case()
-    case.ledger.gate = threading.Event()
+    gate = case.ledger.gate = threading.Event()
+
+    def arrive() -> None:
+        now_s[0] += 0.3
+        gate.set()
+
     loader = loader_of([case], table, prefetch=8)
-    threading.Timer(0.3, case.ledger.gate.set).start()
+    threading.Timer(0.2, arrive).start()
     batches = loader(0, 8)
     next(batches)
-    assert loader.wait_s > 0.2
-    waited = loader.wait_s
-    time.sleep(1.0)
+    assert loader.wait_s == pytest.approx(0.3)
+    now_s[0] += 1.0  # spent by the consumer
     assert len(list(batches)) == 7
-    assert loader.wait_s - waited < 0.2
+    assert loader.wait_s == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("how", ["ended", "closed", "failed"])

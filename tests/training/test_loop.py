@@ -1,7 +1,5 @@
 """A run: its length, its rhythm, what it reports, and that a resumed one is the unbroken one."""
 
-import itertools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,6 +37,26 @@ class Notes:
 
     def pause(self, *, validate: bool) -> None:
         self.pauses.append((self.trainer.step, validate))
+
+
+@dataclass
+class Clock:
+    """Time that passes only when a test says so."""
+
+    now_s: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("osteon.training.loop.time", clock)
+    return clock
 
 
 def plan(**values: Any) -> TrainingSpec:
@@ -97,20 +115,22 @@ def test_finished_run_does_nothing_more(new_trainer: NewTrainer, batches: Batche
     assert (notes.prepared, notes.pauses) == ([], [])
 
 
-def test_minutes_end_the_run_and_drive_the_schedule(new_trainer: NewTrainer) -> None:
+def test_minutes_end_the_run_and_drive_the_schedule(new_trainer: NewTrainer, clock: Clock) -> None:
     def endless(start: int, stop: int) -> Iterator[Batch]:
         assert stop > start + 10**9
-        labels = torch.randint(0, 3, (1, 8, 8, 8))
-        return itertools.repeat(Batch(torch.randn(1, 1, 8, 8, 8), labels, ()))
+        batch = Batch(torch.randn(1, 1, 8, 8, 8), torch.randint(0, 3, (1, 8, 8, 8)), ())
+        while True:
+            clock.now_s += 6
+            yield batch
 
     trainer = new_trainer(schedule="poly", warmup=0, learning_rate=0.01)
-    began = time.monotonic()
-    notes = train(trainer, endless, plan(minutes=1 / 60, steps=1, batch_size=1))
-    assert 0.9 < time.monotonic() - began < 20
-    assert notes.pauses == [(trainer.step, True)]
-    assert notes.entries[-1].progress == 1.0
-    for entry, following in itertools.pairwise(notes.entries):
-        assert following.learning_rate == pytest.approx(0.01 * (1 - entry.progress) ** 0.9)
+    notes = train(trainer, endless, plan(minutes=1, steps=1, batch_size=1))
+    assert trainer.elapsed_s == 60
+    assert notes.pauses == [(10, True)]
+    assert [entry.progress for entry in notes.entries] == pytest.approx([k / 10 for k in range(1, 11)])
+    assert [entry.learning_rate for entry in notes.entries] == pytest.approx(
+        [0.01 * (1 - k / 10) ** 0.9 for k in range(10)]
+    )
 
 
 def test_time_of_earlier_attempts_counts(new_trainer: NewTrainer, batches: Batches) -> None:
@@ -119,30 +139,37 @@ def test_time_of_earlier_attempts_counts(new_trainer: NewTrainer, batches: Batch
     assert train(trainer, batches, plan(minutes=60)).prepared == []
 
 
-def test_waiting_for_data_is_told_apart_from_working(new_trainer: NewTrainer, batches: Batches) -> None:
+def test_waiting_for_data_is_told_apart_from_working(new_trainer: NewTrainer, batches: Batches, clock: Clock) -> None:
     def slow(start: int, stop: int) -> Iterator[Batch]:
         for batch in batches(start, stop):
-            time.sleep(0.2)
+            clock.now_s += 0.2
             yield batch
 
-    busy = train(new_trainer(), batches, plan(log_every=6)).entries[0]
-    idle = train(new_trainer(), slow, plan(log_every=6)).entries[0]
-    assert busy.wait_share < 0.2
-    assert idle.wait_share > busy.wait_share + 0.2
-    assert idle.patches_per_s < 2 / 0.2
+    class Working(Notes):
+        def prepare(self, batch: Batch, step: int) -> Batch:
+            clock.now_s += 0.6
+            return super().prepare(batch, step)
+
+    notes = Working(new_trainer())
+    run(notes.trainer, slow, plan(log_every=6), Team(), notes)
+    assert notes.entries[0].wait_share == pytest.approx(0.25)
+    assert notes.entries[0].patches_per_s == pytest.approx(plan().batch_size / 0.8)
 
 
-def test_pauses_do_not_count_as_step_time(new_trainer: NewTrainer, batches: Batches) -> None:
+def test_pauses_do_not_count_as_step_time(new_trainer: NewTrainer, batches: Batches, clock: Clock) -> None:
     class Resting(Notes):
+        def prepare(self, batch: Batch, step: int) -> Batch:
+            clock.now_s += 0.1
+            return super().prepare(batch, step)
+
         def pause(self, *, validate: bool) -> None:
             super().pause(validate=validate)
-            time.sleep(0.5)
+            clock.now_s += 0.5
 
-    trainer = new_trainer()
-    resting = Resting(trainer)
-    run(trainer, batches, plan(checkpoint_every=1, log_every=6), Team(), resting)
-    assert resting.entries[0].patches_per_s > 2 / 0.5
-    assert trainer.elapsed_s > 2.5
+    resting = Resting(new_trainer())
+    run(resting.trainer, batches, plan(checkpoint_every=1, log_every=6), Team(), resting)
+    assert resting.entries[0].patches_per_s == pytest.approx(plan().batch_size / 0.1)
+    assert resting.entries[0].elapsed_s == pytest.approx(6 * 0.1 + 5 * 0.5)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(new_trainer: NewTrainer, batches: Batches) -> None:
