@@ -73,7 +73,7 @@ class BackendTests:
         expected = [backend.logits(batch.numpy()) for batch in batches]
         pending = [backend.submit(batch, "logits") for batch in batches]
         for each, alone in zip(pending, expected, strict=True):
-            np.testing.assert_allclose(each.result().numpy(), alone, atol=1e-5)
+            np.testing.assert_allclose(each.result().float().numpy(), alone, atol=1e-5)
 
 
 class TestTorchBackend(BackendTests):

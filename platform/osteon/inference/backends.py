@@ -70,7 +70,10 @@ class PendingOutput(Protocol):
     """Windows being computed; `result` waits for them."""
 
     def result(self) -> Tensor:
-        """float32 (B, F or K, Z, Y, X) on the backend's device, valid until `depth` more batches are submitted."""
+        """(B, F or K, Z, Y, X) on the backend's device, valid until `depth` more batches are submitted.
+
+        In the precision and memory layout that the engine computes in.
+        """
         ...
 
 

@@ -79,7 +79,7 @@ class Contribution:
         return torch.cat([weight, bias], dim=1).to(self.backend.device)
 
     def submit(self, batch_BCZYX: Tensor) -> PendingOutput:
-        """Begin to compute windows; the result is float32 (B, C, Z, Y, X)."""
+        """Begin to compute windows; the result is (B, C, Z, Y, X)."""
         plain = self.backend.submit(batch_BCZYX, self.output)
         if self.twins is None:
             return plain

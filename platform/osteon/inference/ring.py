@@ -64,6 +64,8 @@ class Scoring:
 class Ring:
     """Weighted sums of windows over the planes that are not finished, float32 (C + 1, Z, Y, X).
 
+    The channels of a voxel lie side by side in memory: so networks compute them on CPUs, and so the head reads them.
+
     Args:
         weights: of a window's voxels (Z, Y, X); their device is the ring's.
         num_channels: C.
@@ -74,7 +76,8 @@ class Ring:
         self.frame = frame
         self._weights = weights
         y0, y1, x0, x1 = frame
-        self._sums = torch.zeros((num_channels + 1, len(weights), y1 - y0, x1 - x0), device=weights.device)
+        sums_ZYXC = torch.zeros((len(weights), y1 - y0, x1 - x0, num_channels + 1), device=weights.device)
+        self._sums = sums_ZYXC.movedim(-1, 0)
         self._tile = CUDA_TILE if weights.is_cuda else CPU_TILE
 
     @property
@@ -83,13 +86,13 @@ class Ring:
         return self._sums.shape[1]
 
     def add(self, window: Index3, channels_CZYX: Tensor) -> None:
-        """Add a window's output at its place."""
+        """Add a window's output, of any floating type and memory layout, at its place."""
         depth, height, width = self._weights.shape
         y, x = window[1] - self.frame[0], window[2] - self.frame[2]
         where = self._sums[:, :, y : y + height, x : x + width]
         for first, count, offset in ring_parts(window[0], depth, depth):
             part, weights = where[:, first : first + count], self._weights[offset : offset + count]
-            part[:-1].addcmul_(channels_CZYX[:, offset : offset + count], weights)
+            part[:-1].addcmul_(channels_CZYX[:, offset : offset + count].float(), weights)
             part[-1].add_(weights)
 
     def plane(self, plane: int) -> Tensor:
