@@ -9,7 +9,8 @@ from pathlib import Path
 
 from osteon.core.errors import BadInput
 from osteon.jobs.run_folder import RunRecord
-from osteon.models.build import build, num_parameters
+from osteon.models.build import build
+from osteon.models.network import num_parameters
 from osteon.recipes.recipe import Recipe
 from osteon.storage.dataset import Dataset
 from osteon.training.plan import split_cases
@@ -59,7 +60,7 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
         validation=split.validation,
         labels=table.names,
     )
-    network = build(recipe.model, in_channels=1, num_classes=len(table) + 1)
+    network = build(recipe.model, num_classes=len(table) + 1)
     unseen = dataset.table.subset(judged - learnt)
     return TrainPlan(record, num_parameters(network), tuple(label.name for label in unseen.labels))
 

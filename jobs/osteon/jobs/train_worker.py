@@ -28,7 +28,7 @@ from osteon.inference.torch_backend import TorchBackend
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.jobs.tracking import Tracking
 from osteon.models.build import build
-from osteon.models.unet3d import UNet3d
+from osteon.models.network import Network
 from osteon.recipes.recipe import Recipe
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
@@ -90,7 +90,7 @@ def new_trainer(record: RunRecord, team: Team, device: torch.device) -> Trainer:
     """The state at step 0: the same weights on every worker and in every attempt."""
     recipe = record.recipe
     torch.manual_seed(recipe.training.seed)
-    network = build(recipe.model, in_channels=1, num_classes=len(record.labels) + 1)
+    network = build(recipe.model, num_classes=len(record.labels) + 1)
     return Trainer(network, recipe.loss, recipe.optim, device=device, precision=recipe.training.precision, team=team)
 
 
@@ -108,6 +108,8 @@ def open_loader(dataset: Dataset, record: RunRecord, team: Team, device: torch.d
         plan.batch_size,
         num_threads=plan.loader_threads,
         prefetch=plan.prefetch,
+        num_contexts=recipe.model.num_contexts,
+        context_labels=recipe.model.supervises_contexts,
         device=device,
     )
 
@@ -179,7 +181,7 @@ class _LeadingSession(_Session):
         self._tracking.flush()
 
 
-def segmenter_in_training(network: UNet3d, recipe: Recipe, table: LabelTable) -> Segmenter:
+def segmenter_in_training(network: Network, recipe: Recipe, table: LabelTable) -> Segmenter:
     """The network as it stands, ready for whole scans."""
     return Segmenter(
         _backend(network, recipe), table, recipe.inference, recipe.intensity, recipe.grid, recipe.postprocess
@@ -202,7 +204,7 @@ def dice_of_case(segmenter: Segmenter, case: TrainingCase) -> dict[str, float]:
     }
 
 
-def _backend(network: UNet3d, recipe: Recipe) -> Backend:
+def _backend(network: Network, recipe: Recipe) -> Backend:
     spec = recipe.inference
     device = next(network.parameters()).device
     if device.type == "cuda":

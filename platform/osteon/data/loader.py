@@ -50,6 +50,7 @@ class Batch:
         labels_BZYX: classes, 0 = background and k = k-th label of the table; uint8, or int16 beyond 255 labels.
         locations: where the patches were drawn.
         contexts: wider views of the same places, like ``image_BCZYX``; the k-th has voxels 2^k times as large.
+        context_labels: their classes, like ``labels_BZYX``; empty unless asked for.
         spacing_mm: voxel spacing of each patch, z, y, x.
     """
 
@@ -57,7 +58,18 @@ class Batch:
     labels_BZYX: Tensor  # noqa: N815
     locations: tuple[PatchLocation, ...]
     contexts: tuple[Tensor, ...] = ()
+    context_labels: tuple[Tensor, ...] = ()
     spacing_mm: tuple[Vector3, ...] = ()
+
+    @property
+    def input_BVZYX(self) -> Tensor:  # noqa: N802
+        """What a network takes: the views as channels, the target first."""
+        return torch.cat([self.image_BCZYX, *self.contexts], dim=1) if self.contexts else self.image_BCZYX
+
+    @property
+    def labels(self) -> tuple[Tensor, ...]:
+        """Classes BZYX of every view that has them, the target first."""
+        return (self.labels_BZYX, *self.context_labels)
 
 
 class PatchLoader:
@@ -73,6 +85,7 @@ class PatchLoader:
         num_threads: threads that begin reads, and as many that finish them.
         prefetch: batches under way at most, the one handed out not counted.
         num_contexts: wider views to read with every patch.
+        context_labels: whether to read their labels too.
         device: where batches go; a CUDA device is fed from pinned memory without waiting.
 
     Attributes:
@@ -90,6 +103,7 @@ class PatchLoader:
         num_threads: int = 2,
         prefetch: int = 4,
         num_contexts: int = 0,
+        context_labels: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
         patch_shape = sampler.spec.patch_shape
@@ -104,6 +118,7 @@ class PatchLoader:
         self._num_threads = num_threads
         self._prefetch = prefetch
         self._num_contexts = num_contexts
+        self._num_labels = 1 + (num_contexts if context_labels else 0)
         self._device = torch.device(device)
         self.wait_s = 0.0
 
@@ -143,34 +158,38 @@ class PatchLoader:
             spacing_mm = self._grid.grid_of(case.grid).spacing_mm
             center = center_of(location, case.grid.spacing_mm, spacing_mm, 2**self._num_contexts)
             shape = self._sampler.spec.patch_shape
-            views = []
+            views, labels = [], []
             for k in range(self._num_contexts + 1):
-                wanted_mm = _times(spacing_mm, 2**k)
-                image = image_at(case, level_for(case.grid.spacing_mm, wanted_mm))
-                views.append(_begin_read(image, wanted_mm, start_of(center, shape, k), shape))
-            level = min(level_for(case.grid.spacing_mm, spacing_mm), case.num_levels - 1)
-            labels = _begin_read(case.labels(level), spacing_mm, start_of(center, shape, 0), shape)
+                wanted_mm, start = _times(spacing_mm, 2**k), start_of(center, shape, k)
+                level = level_for(case.grid.spacing_mm, wanted_mm)
+                views.append(_begin_read(image_at(case, level), wanted_mm, start, shape))
+                if k < self._num_labels:
+                    stored = case.labels(min(level, case.num_levels - 1))
+                    labels.append(_begin_read(stored, wanted_mm, start, shape))
             return _Reads(location, case, spacing_mm, views, labels)
 
     def _finish(self, opening: Future[list[_Reads]]) -> Batch:
         reads = opening.result()
         shape = self._sampler.spec.patch_shape
         views = [self._empty((len(reads), 1, *shape), torch.float32) for _ in range(self._num_contexts + 1)]
-        labels_BZYX = self._empty((len(reads), *shape), torch.from_numpy(self._class_of).dtype)
+        kind = torch.from_numpy(self._class_of).dtype
+        labels = [self._empty((len(reads), *shape), kind) for _ in range(self._num_labels)]
         for row, patch in enumerate(reads):
             with _naming(patch.case):
                 for view_BCZYX, read in zip(views, patch.views, strict=True):
                     hu = resample_linear(torch.from_numpy(read.pending.result()), read.window.positions)
                     self._intensity.apply_(view_BCZYX[row, 0].copy_(hu))
-                ids = np.asarray(patch.labels.pending.result(), dtype=np.uint16)
-                classes = torch.from_numpy(np.take(self._class_of, ids))
-                labels_BZYX[row] = resample_nearest(classes, patch.labels.window.positions)
+                for labels_BZYX, read in zip(labels, patch.labels, strict=True):
+                    ids = np.asarray(read.pending.result(), dtype=np.uint16)
+                    classes = torch.from_numpy(np.take(self._class_of, ids))
+                    labels_BZYX[row] = resample_nearest(classes, read.window.positions)
         return Batch(
             views[0],
-            labels_BZYX,
+            labels[0],
             tuple(patch.location for patch in reads),
-            tuple(views[1:]),
-            tuple(patch.spacing_mm for patch in reads),
+            contexts=tuple(views[1:]),
+            context_labels=tuple(labels[1:]),
+            spacing_mm=tuple(patch.spacing_mm for patch in reads),
         )
 
     def _empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -184,6 +203,7 @@ class PatchLoader:
             image_BCZYX=batch.image_BCZYX.to(self._device, non_blocking=True),
             labels_BZYX=batch.labels_BZYX.to(self._device, non_blocking=True),
             contexts=tuple(view.to(self._device, non_blocking=True) for view in batch.contexts),
+            context_labels=tuple(each.to(self._device, non_blocking=True) for each in batch.context_labels),
         )
 
 
@@ -201,7 +221,7 @@ class _Reads:
     case: TrainingCase
     spacing_mm: Vector3
     views: list[_Read]
-    labels: _Read
+    labels: list[_Read]
 
 
 def center_of(location: PatchLocation, scan_mm: Vector3, model_mm: Vector3, multiple: int = 1) -> Index3:

@@ -20,7 +20,7 @@ from osteon.core.labels import LabelTable
 from osteon.inference.backends import BackendName, open_backend
 from osteon.inference.segmenter import Segmenter
 from osteon.models.build import build
-from osteon.models.unet3d import UNet3d
+from osteon.models.network import Network
 from osteon.recipes.bundle_text import inference_config, licence, metadata, readme
 from osteon.recipes.recipe import Recipe, parse_recipe
 from osteon.storage.stores import Store, open_store
@@ -61,12 +61,12 @@ class Bundle:
 
     recipe: Recipe
     table: LabelTable
-    network: UNet3d
+    network: Network
     digest: str
 
 
 def save_bundle(
-    store: Store, prefix: str, recipe: Recipe, table: LabelTable, network: UNet3d, metrics: Mapping[str, float]
+    store: Store, prefix: str, recipe: Recipe, table: LabelTable, network: Network, metrics: Mapping[str, float]
 ) -> str:
     """Write the bundle below ``prefix`` of ``store`` ("" for the store itself); its digest.
 
@@ -122,7 +122,7 @@ def load_bundle(url: str) -> Bundle:
     try:
         recipe = parse_recipe(files[RECIPE].decode(), where=f"{url}/{RECIPE}")
         table = LabelTable.of({int(id_): str(name) for id_, name in json.loads(files[LABELS]).items()})
-        network = build(recipe.model, in_channels=1, num_classes=len(table) + 1)
+        network = build(recipe.model, num_classes=len(table) + 1)
         network.load_state_dict(torch.load(io.BytesIO(files[WEIGHTS]), map_location="cpu", weights_only=True))
     except (KeyError, ValueError, RuntimeError, pickle.UnpicklingError, BadInput) as error:
         raise CorruptData("bad-bundle", f"the model cannot be used: {error}", where=url) from error
@@ -158,7 +158,7 @@ def _checked_files(store: Store, manifest: bytes) -> dict[str, bytes]:
     return files
 
 
-def _weights(network: UNet3d) -> bytes:
+def _weights(network: Network) -> bytes:
     buffer = io.BytesIO()
     torch.save({name: value.detach().cpu() for name, value in network.state_dict().items()}, buffer)
     return buffer.getvalue()

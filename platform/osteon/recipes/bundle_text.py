@@ -42,7 +42,10 @@ def inference_config(recipe: Recipe, table: LabelTable) -> dict[str, Any]:
 
     Osteon itself applies a model through `osteon segment`; this file lets MONAI's tools open it.
     """
-    spec = {"_target_": "osteon.models.build.UNet3dSpec", **recipe.model.model_dump(mode="json")}
+    spec = {
+        "_target_": f"{type(recipe.model).__module__}.{type(recipe.model).__name__}",
+        **recipe.model.model_dump(mode="json"),
+    }
     return {
         "imports": ["$import torch"],
         "bundle_root": ".",
@@ -50,7 +53,6 @@ def inference_config(recipe: Recipe, table: LabelTable) -> dict[str, Any]:
         "network_def": {
             "_target_": "osteon.models.build.build",
             "spec": spec,
-            "in_channels": 1,
             "num_classes": len(table) + 1,
         },
         "weights": "$torch.load(@bundle_root + '/models/model.pt', map_location=@device, weights_only=True)",

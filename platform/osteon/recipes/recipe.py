@@ -19,7 +19,8 @@ from osteon.data.preprocess import Intensity, ModelGrid
 from osteon.data.sampling import SamplingSpec
 from osteon.inference.postprocess import PostprocessSpec
 from osteon.inference.windows import StreamSpec
-from osteon.models.build import ModelSpec, UNet3dSpec
+from osteon.models.build import SPECS, ModelSpec
+from osteon.models.volume_specs import UNet3dSpec
 from osteon.training.losses import LossSpec
 from osteon.training.optim import OptimSpec
 from osteon.training.plan import TrainingSpec
@@ -49,16 +50,15 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _shapes_fit_the_network(self) -> Recipe:
-        stride = self.model.stride
         shapes = {
             "sampling.patch_shape": self.sampling.patch_shape,
             "inference.window_shape": self.inference.window_shape,
         }
         for key, shape in shapes.items():
-            if any(side % stride for side in shape):
-                raise ValueError(f"{key} {list(shape)} must be multiples of {stride}, the stride of model.channels")
-            if max(shape) == stride:
-                raise ValueError(f"{key} {list(shape)} must be at least {2 * stride} along one axis")
+            try:
+                self.model.check_shape(shape)
+            except ValueError as error:
+                raise ValueError(f"{key} {list(shape)} {error}") from error
         return self
 
     def to_yaml(self) -> str:
@@ -158,12 +158,14 @@ def _explain(error: ValidationError) -> str:
     """All complaints in one line, each with its key, the value found and what is allowed."""
     lines = []
     for detail in error.errors(include_url=False):
-        path = [str(part) for part in detail["loc"]]
+        path, beside = _locate(detail["loc"])
         key = ".".join(path) or "recipe"
         if detail["type"] == "extra_forbidden":
-            lines.append(f"{key} is not a key of a recipe; allowed here: {', '.join(_keys_beside(path))}")
+            lines.append(f"{key} is not a key of a recipe; allowed here: {', '.join(beside.model_fields)}")
         elif detail["type"] == "missing":
             lines.append(f"{key} is missing")
+        elif detail["type"] == "union_tag_invalid":
+            lines.append(f"{key}.architecture: must be one of {', '.join(SPECS)}, not {detail['ctx']['tag']!r:.60}")
         else:
             message = detail["msg"].removeprefix("Value error, ")
             found = "" if isinstance(detail["input"], Mapping | BaseModel) else f", not {detail['input']!r:.60}"
@@ -171,12 +173,19 @@ def _explain(error: ValidationError) -> str:
     return "; ".join(lines)
 
 
-def _keys_beside(path: Sequence[str]) -> list[str]:
-    """The keys a recipe knows where the last part of ``path`` stands."""
+def _locate(loc: Sequence[int | str]) -> tuple[list[str], type[BaseModel]]:
+    """The keys to a complaint, and the model whose keys stand beside the last one."""
+    kinds = {spec.__name__: spec for spec in SPECS.values()}
+    path: list[str] = []
     model: type[BaseModel] = Recipe
-    for part in path[:-1]:
-        kind = model.model_fields[part].annotation
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            return []
-        model = kind
-    return list(model.model_fields)
+    beside = model
+    for part in map(str, loc):
+        if part in kinds:  # pydantic names the kind of network after `model`
+            model = kinds[part]
+            continue
+        path.append(part)
+        beside = model
+        field = model.model_fields.get(part)
+        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return path, beside

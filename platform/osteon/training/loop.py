@@ -91,7 +91,7 @@ def run(
         with meter.waiting:
             batch = next(source)
         ready = hooks.prepare(batch, trainer.step)
-        meter.add(trainer.train_step(ready.image_BCZYX, ready.labels_BZYX, share))
+        meter.add(trainer.train_step(ready.input_BVZYX, ready.labels, share))
         share = progress.now()
         if trainer.step % plan.log_every == 0 or share >= 1:
             hooks.log(meter.entry(trainer, share))

@@ -8,14 +8,15 @@ few sums per class, with one softmax and no one-hot labels: at 126 classes and 1
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-SMOOTHING = 1e-5  # MONAI's smooth_nr and smooth_dr
+from osteon.models.network import Output
+from osteon.training.hybrid import Hybrid
 
 
 class LossSpec(BaseModel):
@@ -23,6 +24,11 @@ class LossSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["dice-cross-entropy", "hybrid"] = Field(
+        default="dice-cross-entropy",
+        description="dice-cross-entropy: a weighted sum, see below; hybrid: binary cross-entropy + Dice of Li et al. "
+        "2022, for which of the keys below only `smoothing` and those of coarser outputs count.",
+    )
     dice: float = Field(default=1.0, ge=0, description="Weight of the soft Dice loss.")
     cross_entropy: float = Field(default=1.0, ge=0, description="Weight of the cross-entropy.")
     batch_dice: bool = Field(
@@ -41,6 +47,12 @@ class LossSpec(BaseModel):
         description="How much small classes count in the cross-entropy: 0 every voxel alike, 1 every class of a batch "
         "alike however small, between: a class of n voxels counts as n^(1 - balance).",
     )
+
+    smoothing: float = Field(default=1e-5, gt=0, description="Added to both sides of Dice's fraction.")
+    auxiliary: float = Field(
+        default=0.5, ge=0, description="Deep supervision: the n-th coarser output counts as this to the n."
+    )
+    auxiliary_decay: bool = Field(default=False, description="Let `auxiliary` fall to 0 over the run.")
 
     @model_validator(mode="after")
     def _something_counts(self) -> LossSpec:
@@ -73,7 +85,7 @@ class DiceCrossEntropy(nn.Module):
     def _dice(self, overlap_BK: Tensor, voxels_BK: Tensor, sizes_BK: Tensor) -> Tensor:
         if self.spec.batch_dice:
             overlap_BK, voxels_BK, sizes_BK = (x_BK.sum(0, keepdim=True) for x_BK in (overlap_BK, voxels_BK, sizes_BK))
-        dice_BK = (2 * overlap_BK + SMOOTHING) / (sizes_BK + SMOOTHING)
+        dice_BK = (2 * overlap_BK + self.spec.smoothing) / (sizes_BK + self.spec.smoothing)
         counted_BK = (voxels_BK > 0) if self.spec.present_only else torch.ones_like(voxels_BK, dtype=torch.bool)
         counted_BK[:, 0] &= self.spec.include_background
         return ((1 - dice_BK) * counted_BK).sum() / counted_BK.sum().clamp(min=1)
@@ -109,19 +121,35 @@ class _ClassSums(torch.autograd.Function):
         return dz_BKN.to(ctx.dtype), None
 
 
-class DeepLoss(nn.Module):
-    """The same loss at every supervised resolution, weighted 1, 1/2, 1/4 … and normalised (nnU-Net)."""
+class SupervisedLoss(nn.Module):
+    """The loss of everything a network gives: the unweighted sum over views of their outputs, finer ones counting more.
+
+    Coarser outputs of a view are deep supervision: the n-th counts as ``spec.auxiliary`` to the n, and the weights of
+    a view add up to 1 (nnU-Net). Branches for contexts are summed as in Schnider et al. 2022, section 2.2.
+    """
 
     def __init__(self, spec: LossSpec) -> None:
         super().__init__()
-        self.loss = DiceCrossEntropy(spec)
+        self.spec = spec
+        self.loss = Hybrid(spec.smoothing) if spec.kind == "hybrid" else DiceCrossEntropy(spec)
 
-    def forward(self, levels: Sequence[Tensor], labels_BZYX: Tensor) -> Tensor:
-        """The loss of logits, finest first; level n is 2^n times coarser and sees every 2^n-th label."""
-        weights = [0.5**n for n in range(len(levels))]
-        steps = [2**n for n in range(len(levels))]
-        parts = [
-            weight * self.loss(logits, labels_BZYX[:, ::step, ::step, ::step])
-            for weight, step, logits in zip(weights, steps, levels, strict=True)
-        ]
+    def forward(self, outputs: Sequence[Output], labels: Sequence[Tensor], progress: float = 0.0) -> Tensor:
+        """The loss, a scalar in float32.
+
+        Args:
+            outputs: of a network, in any order of views, each view's finest first.
+            labels: classes BZYX of every view that is judged, the target first.
+            progress: share of the run that is done.
+        """
+        views = sorted({output.view for output in outputs})
+        return torch.stack([self._of_view(outputs, view, labels[view], progress) for view in views]).sum()
+
+    def _of_view(self, outputs: Sequence[Output], view: int, labels_BZYX: Tensor, progress: float) -> Tensor:
+        mine = [output for output in outputs if output.view == view]
+        factor = self.spec.auxiliary * ((1 - progress) if self.spec.auxiliary_decay else 1)
+        weights = [factor**level for level in range(len(mine))]
+        parts = []
+        for weight, output in zip(weights, mine, strict=True):
+            z, y, x = output.step
+            parts.append(weight * self.loss(output.logits_BKZYX, labels_BZYX[:, ::z, ::y, ::x]))
         return torch.stack(parts).sum() / sum(weights)

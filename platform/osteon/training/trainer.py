@@ -1,20 +1,21 @@
 """The state of a training run and one step of it: network, optimiser, averaged weights, step, time.
 
-Legend: B batch, C channels, Z Y X voxels. Randomness is no part of the state: every draw is a function of the seed,
+Legend: B batch, V views, Z Y X voxels. Randomness is no part of the state: every draw is a function of the seed,
 the rank and the step, so a run that goes on from step n draws what the unbroken one drew.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from osteon.models.unet3d import UNet3d
-from osteon.training.losses import DeepLoss, LossSpec
+from osteon.models.network import Network
+from osteon.training.losses import LossSpec, SupervisedLoss
 from osteon.training.optim import OptimSpec, build_optimizer, learning_rate_at, set_learning_rate
 from osteon.training.team import Team
 
@@ -46,7 +47,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: UNet3d,
+        network: Network,
         loss: LossSpec,
         optim: OptimSpec,
         *,
@@ -61,20 +62,26 @@ class Trainer:
         self.average = copy.deepcopy(self.network).requires_grad_(False) if optim.ema_decay else None
         self._optim = optim
         self._optimizer = build_optimizer(optim, self.network.parameters())
-        self._supervised = team.share(_Supervised(self.network, DeepLoss(loss), precision == "bf16"), device)
+        self._supervised = team.share(_Supervised(self.network, SupervisedLoss(loss), precision == "bf16"), device)
 
     @property
-    def judged(self) -> UNet3d:
+    def judged(self) -> Network:
         """The network that is validated and shipped: the averaged one where there is one."""
         return self.average or self.network
 
-    def train_step(self, image_BCZYX: Tensor, labels_BZYX: Tensor, progress: float) -> Step:
-        """One optimiser step at ``progress`` (0 to 1) of the run."""
+    def train_step(self, input_BVZYX: Tensor, labels: Sequence[Tensor], progress: float) -> Step:
+        """One optimiser step at ``progress`` (0 to 1) of the run.
+
+        Args:
+            input_BVZYX: one channel per view that the network sees.
+            labels: classes BZYX of every view that is judged, the target first.
+            progress: share of the run that is done.
+        """
         self.network.train()
         rate = learning_rate_at(self._optim, progress)
         set_learning_rate(self._optimizer, rate)
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._supervised(image_BCZYX, labels_BZYX)
+        loss = self._supervised(input_BVZYX, labels, progress)
         loss.backward()
         limit = self._optim.gradient_clip
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), float("inf") if limit is None else limit)
@@ -115,14 +122,14 @@ class Trainer:
 class _Supervised(nn.Module):
     """Network and loss in one module, so that averaging gradients over workers hooks into a single forward."""
 
-    def __init__(self, network: UNet3d, loss: DeepLoss, bf16: bool) -> None:
+    def __init__(self, network: Network, loss: SupervisedLoss, bf16: bool) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
         self.bf16 = bf16
 
-    def forward(self, image_BCZYX: Tensor, labels_BZYX: Tensor) -> Tensor:
-        with torch.autocast(image_BCZYX.device.type, torch.bfloat16, enabled=self.bf16):
-            levels = self.network.forward_deep(image_BCZYX)
-        loss: Tensor = self.loss(levels, labels_BZYX)
+    def forward(self, input_BVZYX: Tensor, labels: Sequence[Tensor], progress: float) -> Tensor:
+        with torch.autocast(input_BVZYX.device.type, torch.bfloat16, enabled=self.bf16):
+            outputs = self.network.supervised(input_BVZYX)
+        loss: Tensor = self.loss(outputs, labels, progress)
         return loss

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from osteon.core.labels import LabelTable, other_side
-from osteon.data.augment.transform import Probability, Transform, Views
+from osteon.data.augment.transform import Labels, Probability, Transform, Views
 
 _DIMS = {"z": -3, "y": -2, "x": -1}
 
@@ -28,22 +28,23 @@ class FlipSpec(Transform):
     )
 
 
-def flip(views: Views, labels_BZYX: Tensor, spec: FlipSpec, table: LabelTable, generator: Generator) -> None:
-    """Mirror the drawn samples of every view and of the labels, in place; classes change sides."""
-    drawn = {axis: spec.draw_rows(len(labels_BZYX), generator) for axis in spec.axes}
+def flip(views: Views, labels: Labels, spec: FlipSpec, table: LabelTable, generator: Generator) -> None:
+    """Mirror the drawn samples of every view and of its labels, in place; classes change sides."""
+    drawn = {axis: spec.draw_rows(len(views[0]), generator) for axis in spec.axes}
     if not any(len(rows) for rows in drawn.values()):
         return
-    allowed = _can_be_mirrored(labels_BZYX, table)
-    swapped = torch.zeros(len(labels_BZYX), dtype=torch.bool)
+    allowed = torch.stack([_can_be_mirrored(each, table) for each in labels]).all(dim=0)
+    swapped = torch.zeros(len(views[0]), dtype=torch.bool)
     for axis, rows in drawn.items():
         rows = rows[allowed[rows]]
         swapped[rows] ^= True
-        where = rows.to(labels_BZYX.device)
-        for tensor in (*views, labels_BZYX):
+        where = rows.to(views[0].device)
+        for tensor in (*views, *labels):
             tensor[where] = tensor[where].flip(_DIMS[axis])
-    rows = swapped.nonzero().flatten().to(labels_BZYX.device)
-    twin = twin_classes(table).to(labels_BZYX.device)
-    labels_BZYX[rows] = twin[labels_BZYX[rows].long()].to(labels_BZYX.dtype)
+    where = swapped.nonzero().flatten().to(views[0].device)
+    twin = twin_classes(table).to(views[0].device)
+    for labels_BZYX in labels:
+        labels_BZYX[where] = twin[labels_BZYX[where].long()].to(labels_BZYX.dtype)
 
 
 def twin_classes(table: LabelTable) -> Tensor:

@@ -56,16 +56,22 @@ def augment(batch: Batch, spec: AugmentSpec, table: LabelTable, generator: Gener
         generator: on the CPU; the only source of chance (see `generator_for`).
     """
     views = [view.clone() for view in (batch.image_BCZYX, *batch.contexts)]
-    labels_BZYX = batch.labels_BZYX.clone()
-    warp(views, labels_BZYX, spec.affine, spec.elastic, batch.spacing_mm, generator)
-    flip(views, labels_BZYX, spec.flip, table, generator)
+    labels = [each.clone() for each in batch.labels]
+    warp(views, labels, spec.affine, spec.elastic, batch.spacing_mm, generator)
+    flip(views, labels, spec.flip, table, generator)
     add_noise(views, spec.noise, generator)
     blur(views, spec.blur, batch.spacing_mm, generator)
     shift_brightness(views, spec.brightness, generator)
     stretch_contrast(views, spec.contrast, generator)
     lower_resolution(views, spec.low_resolution, generator)
     bend_gamma(views, spec.gamma, generator)
-    return replace(batch, image_BCZYX=views[0], labels_BZYX=labels_BZYX, contexts=tuple(views[1:]))
+    return replace(
+        batch,
+        image_BCZYX=views[0],
+        labels_BZYX=labels[0],
+        contexts=tuple(views[1:]),
+        context_labels=tuple(labels[1:]),
+    )
 
 
 def generator_for(seed: int, rank: int, step: int) -> Generator:

@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 from torch import Generator, Tensor
 
 from osteon.core.geometry import Vector3
-from osteon.data.augment.transform import Probability, Range, Transform, Views, draw_between, map_axes
+from osteon.data.augment.transform import Labels, Probability, Range, Transform, Views, draw_between, map_axes
 
 _FOLDS_ABOVE = 0.4  # share of the node distance; Choi & Lee 2000, "Injectivity conditions of 2D and 3D uniform cubic
 # B-spline functions": displacements below 0.403 of it never fold space
@@ -54,22 +54,23 @@ class ElasticSpec(Transform):
 
 def warp(
     views: Views,
-    labels_BZYX: Tensor,
+    labels: Labels,
     affine: AffineSpec,
     elastic: ElasticSpec,
     spacing_mm: tuple[Vector3, ...],
     generator: Generator,
 ) -> None:
-    """Warp the drawn samples of every view (trilinear) and of the labels (nearest), in place."""
-    moved = affine.draw_rows(len(labels_BZYX), generator)
-    bent = elastic.draw_rows(len(labels_BZYX), generator)
-    matrix_BDD, shift_BD = draw_affine(affine, len(labels_BZYX), moved, generator)
+    """Warp the drawn samples of every view (trilinear) and of its labels (nearest), in place."""
+    count = len(views[0])
+    moved = affine.draw_rows(count, generator)
+    bent = elastic.draw_rows(count, generator)
+    matrix_BDD, shift_BD = draw_affine(affine, count, moved, generator)
     spacing_BD = torch.tensor(spacing_mm)
     lattice_BDIJK = _draw_lattice(elastic, views, spacing_BD, bent, generator) if len(bent) else None
     rows = torch.unique(torch.cat([moved, bent]))
     if not len(rows):
         return
-    where = rows.to(labels_BZYX.device)
+    where = rows.to(views[0].device)
     for k, view_BCZYX in enumerate(views):
         positions = _positions(view_BCZYX, spacing_BD[rows] * 2**k)
         field_BDZYX = _affine_field(positions, matrix_BDD[rows], shift_BD[rows])
@@ -77,10 +78,9 @@ def warp(
             field_BDZYX = field_BDZYX + _bend(lattice_BDIJK[rows], positions, elastic.node_distance_mm)
         grid = _normalised(field_BDZYX, spacing_BD[rows] * 2**k)
         view_BCZYX[where] = F.grid_sample(view_BCZYX[where], grid, "bilinear", "border", align_corners=False)
-        if k == 0:
-            labels_B1ZYX = labels_BZYX[where, None].float()
-            sampled = F.grid_sample(labels_B1ZYX, grid, "nearest", "border", align_corners=False)
-            labels_BZYX[where] = sampled[:, 0].to(labels_BZYX.dtype)
+        if k < len(labels):
+            sampled = F.grid_sample(labels[k][where, None].float(), grid, "nearest", "border", align_corners=False)
+            labels[k][where] = sampled[:, 0].to(labels[k].dtype)
 
 
 def draw_affine(spec: AffineSpec, num_samples: int, rows: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:

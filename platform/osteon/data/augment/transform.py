@@ -15,6 +15,8 @@ from torch import Generator, Tensor
 
 Views = list[Tensor]
 """Images BCZYX, the target first; a transform may overwrite them."""
+Labels = list[Tensor]
+"""Classes BZYX of as many views as have them, the target first; likewise."""
 
 
 def _in_order(limits: tuple[float, float]) -> tuple[float, float]:
