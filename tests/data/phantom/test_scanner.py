@@ -46,7 +46,7 @@ def test_the_back_lies_on_the_table() -> None:
     skin = ball(Frame(), (0.0, 0.0, 0.0), 60.0).distance(BLOCK)
     table = Table.under(skin, BLOCK)
 
-    pressed = (skin < 0) & (table.distance < 0)
+    pressed = (skin < 0) & (table.distance(BLOCK) < 0)
     assert 0 < pressed.sum() < 0.05 * (skin < 0).sum()
     assert (np.nonzero(pressed)[1] > 25).all()
 

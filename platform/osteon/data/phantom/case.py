@@ -170,7 +170,7 @@ def _draw_body(canvas: Canvas, anatomy: Anatomy, lumps: Field) -> None:
     fat = body.fat_depth(anatomy, canvas.block, septa)
     table = Table.under(depth - fat, canvas.block)
     table.paint(canvas)
-    pressed = np.maximum(depth, fat - table.distance)  # the table flattens the back
+    pressed = np.maximum(depth, fat - table.distance(canvas.block))  # the table flattens the back
     body.flesh(canvas, pressed, fat, lumps, septa)
     organs.fill(canvas, anatomy, lumps)
 

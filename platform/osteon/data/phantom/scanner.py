@@ -44,24 +44,28 @@ class Table:
     """A curved couch that the back is pressed flat on.
 
     Attributes:
-        distance: distance to its top, negative where table (or what lies below it) is; mm.
+        top: scanner y of its top in the middle, in mm.
     """
 
-    distance: Field
+    top: np.float32
 
     @classmethod
     def under(cls, skin: Field, block: Block) -> Table:
         """The table that touches the lowest skin of the back, 10 mm of which it presses in."""
-        height = block.y + np.square(block.x) * np.float32(0.0004)
         back = (skin < 0) & (np.abs(block.x) < 110.0)
-        lowest = np.where(back, height, np.float32(-1e4)).max()
-        distance: Field = (lowest - np.float32(10.0)) - height
-        return cls(distance)
+        lowest = np.where(back, _height(block), np.float32(-1e4)).max()
+        return cls(lowest - np.float32(10.0))
+
+    def distance(self, block: Block) -> Field:
+        """Millimetres to its top, negative where table (or what lies below it) is."""
+        distance: Field = self.top - _height(block)
+        return distance
 
     def paint(self, canvas: Canvas) -> None:
         """A carbon shell round foam, 44 mm thick and 420 mm wide; a thin mattress on it."""
-        edge = np.maximum(np.abs(canvas.block.x) - np.float32(212.0), -(self.distance + np.float32(52.0)))
-        mat = np.maximum(self.distance + 1.0, edge)
+        distance = self.distance(canvas.block)
+        edge = np.maximum(np.abs(canvas.block.x) - np.float32(212.0), -(distance + np.float32(52.0)))
+        mat = np.maximum(distance + 1.0, edge)
         canvas.cover(mat, -920.0)
         canvas.cover(np.maximum(mat + 7.0, edge), 40.0)
         canvas.cover(np.maximum(mat + 11.0, edge + 4.0), -930.0)
@@ -71,16 +75,21 @@ def expose(canvas: Canvas, scanner: Scanner, draws: Draws) -> npt.NDArray[np.int
     """The scan of a canvas: blurred, noisy, int16 HU."""
     fine = np.rint(canvas.hu * np.float32(16.0)).astype(np.int32)
     for axis, middle in ((2, scanner.sharpness), (1, scanner.sharpness), (0, 2 * scanner.sharpness)):
-        fine = _blur(fine, axis, middle) // (middle + 2)
+        fine = blur(fine, axis, middle) // (middle + 2)
     speckle = draws.grain(canvas.block.shape)
     for axis in (2, 1):
-        speckle = _blur(speckle, axis, 2)
+        speckle = blur(speckle, axis, 2)
     fine += speckle * round(scanner.noise_hu * 16.0) // 24  # the blurred grain's standard deviation is 4 x 6
+    return whole_hu(fine)
+
+
+def whole_hu(fine: Integers) -> npt.NDArray[np.int16]:
+    """Sixteenths of an HU as 12-bit HU."""
     hu: npt.NDArray[np.int16] = np.clip((fine + 8) >> 4, HU_MIN, HU_MAX).astype(np.int16)
     return hu
 
 
-def _blur(field: Integers, axis: int, middle: int) -> Integers:
+def blur(field: Integers, axis: int, middle: int) -> Integers:
     """Sum of each voxel, ``middle`` times, and its two neighbours along an axis; edges repeated."""
     last = field.shape[axis] - 1
     before: Integers = np.take(field, np.maximum(np.arange(last + 1) - 1, 0), axis=axis)
@@ -88,3 +97,9 @@ def _blur(field: Integers, axis: int, middle: int) -> Integers:
     before += after
     before += middle * field
     return before
+
+
+def _height(block: Block) -> Field:
+    """How far back a voxel lies, along the couch's curve."""
+    height: Field = block.y + np.square(block.x) * np.float32(0.0004)
+    return height
