@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from osteon.core.chain import Chain, Crop, Derivation, Mirror, Resample, Rotate
 from osteon.core.errors import CorruptData
 from osteon.core.geometry import Grid, Reorientation
 from osteon.storage.manifest import GridRecord, Manifest, ProvenanceRecord, RootDocument, StoredObject
@@ -20,9 +22,15 @@ PROVENANCE = Provenance(
     {"kvp": "120"},
     "cd" * 32,
 )
+STEPS = (
+    Crop((1, 1, 1), (3, 3, 3)),
+    Mirror(),
+    Rotate((0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0), (0.1, 0.2, 0.3)),
+    Resample(Grid((2, 2, 2), (1.0, 1.0, 1.0))),
+)
 
 
-def _document() -> RootDocument:
+def _document(provenance: Provenance = PROVENANCE) -> RootDocument:
     manifest = Manifest(
         schema_version=1,
         writer="osteon test",
@@ -33,7 +41,7 @@ def _document() -> RootDocument:
         has_labels=True,
         label_names={5: "vertebrae_C2"},
         label_counts={5: 17},
-        provenance=ProvenanceRecord.of(PROVENANCE),
+        provenance=ProvenanceRecord.of(provenance),
         objects={"0/c/0/0/0": StoredObject.of(b"xyz")},
     )
     node: Json = {"node_type": "array"}
@@ -46,6 +54,17 @@ def test_comes_back_as_it_was() -> None:
     assert document.manifest.provenance.provenance == PROVENANCE
     assert document.manifest.grid.grid == PROVENANCE.source_grid
     assert document.manifest.num_bytes == 3
+
+
+def test_a_derived_case_remembers_every_step() -> None:
+    derived = replace(PROVENANCE, derivation=Derivation("a", PROVENANCE.source_grid, Chain(STEPS), "ef" * 32))
+    document = RootDocument.from_bytes(_document(derived).to_bytes(), "here")
+    assert document.manifest.provenance.provenance == derived
+
+
+def test_cases_written_before_there_were_derived_ones_are_read() -> None:
+    record = ProvenanceRecord.of(PROVENANCE).model_dump(exclude={"derivation"})
+    assert ProvenanceRecord.model_validate(record).provenance == PROVENANCE
 
 
 @pytest.mark.parametrize(

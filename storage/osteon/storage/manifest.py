@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from osteon.core.chain import Derivation
 from osteon.core.errors import CorruptData
 from osteon.core.geometry import Grid, Index3, Matrix9, Reorientation, Vector3
 from osteon.core.labels import LabelTable
@@ -55,6 +56,7 @@ class ProvenanceRecord(_Record):
     corrections: tuple[str, ...]
     fields: dict[str, str]
     labels_digest: str
+    derivation: Derivation | None = None
 
     @classmethod
     def of(cls, provenance: Provenance) -> ProvenanceRecord:
@@ -68,6 +70,7 @@ class ProvenanceRecord(_Record):
             corrections=provenance.corrections,
             fields=provenance.fields,
             labels_digest=provenance.labels_digest,
+            derivation=provenance.derivation,
         )
 
     @property
@@ -81,6 +84,7 @@ class ProvenanceRecord(_Record):
             self.corrections,
             self.fields,
             self.labels_digest,
+            self.derivation,
         )
 
 

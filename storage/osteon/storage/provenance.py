@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from osteon.core.chain import Derivation
 from osteon.core.geometry import Grid, Reorientation
 
 
@@ -19,6 +20,7 @@ class Provenance:
         corrections: what was mended on the way, in words.
         fields: allow-listed acquisition fields (kVp, kernel, manufacturer model).
         labels_digest: SHA-256 over the label source's bytes; empty without labels.
+        derivation: the case it was prepared from, and how; None for a case that was ingested.
     """
 
     source_format: str
@@ -28,3 +30,4 @@ class Provenance:
     corrections: tuple[str, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
     labels_digest: str = ""
+    derivation: Derivation | None = None
