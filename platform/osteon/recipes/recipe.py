@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from osteon.core.errors import BadInput
 from osteon.data.augment import AugmentSpec
+from osteon.data.prepare import PrepareSpec
 from osteon.data.preprocess import Intensity, ModelGrid
 from osteon.data.sampling import SamplingSpec
 from osteon.inference.postprocess import PostprocessSpec
@@ -35,6 +36,9 @@ class Recipe(BaseModel):
 
     name: str = Field(description="Short name, also the model's.", min_length=1)
     description: str = Field(default="", description="One line on what the recipe is for.")
+    prepare: PrepareSpec = Field(
+        default_factory=PrepareSpec, description="What is done to scans first, by osteon prepare and osteon segment."
+    )
     grid: ModelGrid = Field(default_factory=ModelGrid, description="The voxel grid the network sees.")
     intensity: Intensity = Field(default_factory=Intensity, description="From Hounsfield units to network input.")
     model: ModelSpec = Field(default_factory=UNet3dSpec, description="The network.")
