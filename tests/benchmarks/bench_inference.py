@@ -33,7 +33,7 @@ from osteon.inference.in_memory import InMemoryVolume, zones_of
 from osteon.inference.postprocess import PostprocessSpec
 from osteon.inference.segmenter import Segmenter
 from osteon.inference.windows import StreamSpec
-from osteon.models.build import UNet3dSpec
+from osteon.models.volume_specs import UNet3dSpec
 from osteon.recipes.bundle import load_bundle
 from osteon.storage.importers import plan_import
 from osteon.storage.readers import Rejected, open_scan, read_labels

@@ -14,8 +14,9 @@ import torch
 
 from osteon.core.geometry import Grid, Index3
 from osteon.data.preprocess import Intensity, ModelGrid
-from osteon.models.build import UNet3dSpec, build
+from osteon.models.build import build
 from osteon.models.unet3d import UNet3d
+from osteon.models.volume_specs import UNet3dSpec
 
 CLASSES = 126
 CHANNELS = (16, 32)  # as many features as the recipes have, and light
@@ -39,7 +40,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     hu = rng.integers(-1000, 1500, chosen.shape, dtype=np.int16)
     torch.manual_seed(0)
-    network = build(UNet3dSpec(channels=CHANNELS, num_auxiliary=0), in_channels=1, num_classes=CLASSES).eval()
+    network = build(UNet3dSpec(channels=CHANNELS, num_auxiliary=0), num_classes=CLASSES).eval()
     began = time.monotonic()
     labels = {"ours": ours, "monai": monai}[chosen.who](hu, network)
     if labels.shape != hu.shape:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from osteon.models.build import UNet3dSpec, build
+from osteon.models.build import build
 from osteon.models.unet3d import UNet3d
+from osteon.models.volume_specs import UNet3dSpec
 
 LEARNING_RATE = 3e-3
 BONE_SHARE = 0.7  # of the patches are centred on a bone
@@ -53,7 +54,7 @@ class Lesson:
 def fit(lesson: Lesson, spec: UNet3dSpec, minutes: float) -> UNet3d:
     """A network of ``spec`` after ``minutes`` of AdamW on cross-entropy and Dice, in bfloat16."""
     torch.manual_seed(0)
-    network = build(spec, in_channels=1, num_classes=lesson.num_classes)
+    network = build(spec, num_classes=lesson.num_classes)
     optimiser = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
     began, seconds = time.monotonic(), 60 * minutes
     for input_, classes in lesson.patches(seed=0):

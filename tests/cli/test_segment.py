@@ -15,7 +15,8 @@ from osteon.core.labels import LabelTable, table_for
 from osteon.data.preprocess import ModelGrid
 from osteon.inference.in_memory import InMemoryVolume, zones_of
 from osteon.inference.windows import StreamSpec
-from osteon.models.build import UNet3dSpec, build
+from osteon.models.build import build
+from osteon.models.volume_specs import UNet3dSpec
 from osteon.recipes.bundle import load_bundle, save_bundle, segmenter_of
 from osteon.recipes.recipe import Recipe
 from osteon.storage.case import open_case
@@ -48,7 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
         model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
         inference=StreamSpec(window_shape=(16, 16, 16), bone_floor_hu=600),
     )
-    network = build(recipe.model, in_channels=1, num_classes=len(TABLE) + 1)
+    network = build(recipe.model, num_classes=len(TABLE) + 1)
     save_bundle(open_store(str(folder)), "", recipe, TABLE, network, {})
     return str(folder)
 

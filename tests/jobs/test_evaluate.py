@@ -64,7 +64,7 @@ def recipe(**training: object) -> Recipe:
 
 def untrained_network(table: LabelTable) -> UNet3d:
     torch.manual_seed(0)
-    return build(recipe().model, in_channels=1, num_classes=len(table) + 1).eval()
+    return build(recipe().model, num_classes=len(table) + 1).eval()
 
 
 def learnt_network() -> UNet3d:

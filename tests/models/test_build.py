@@ -4,14 +4,16 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from osteon.models.build import UNet3dSpec, build, num_parameters
+from osteon.models.build import build
+from osteon.models.network import num_parameters
+from osteon.models.volume_specs import UNet3dSpec
 
 
 def test_network_has_the_levels_and_classes_asked_for() -> None:
-    network = build(UNet3dSpec(channels=(4, 8, 16), num_auxiliary=1), in_channels=2, num_classes=7)
+    network = build(UNet3dSpec(channels=(4, 8, 16), num_auxiliary=1), num_classes=7)
     assert network.stride == (4, 4, 4)
     assert network.head.out_channels == 7
-    assert [tuple(level.shape) for level in network.forward_deep(torch.zeros(1, 2, 8, 8, 8))] == [
+    assert [tuple(output.logits_BKZYX.shape) for output in network.supervised(torch.zeros(1, 1, 8, 8, 8))] == [
         (1, 7, 8, 8, 8),
         (1, 7, 4, 4, 4),
     ]
@@ -19,11 +21,11 @@ def test_network_has_the_levels_and_classes_asked_for() -> None:
 
 def test_spec_knows_the_stride_of_its_network() -> None:
     spec = UNet3dSpec(channels=(2, 2, 2, 2), num_auxiliary=0)
-    assert {spec.stride} == set(build(spec, in_channels=1, num_classes=2).stride)
+    assert spec.stride == build(spec, num_classes=2).stride
 
 
 def test_parameters_are_counted() -> None:
-    network = build(UNet3dSpec(channels=(2, 3), num_auxiliary=0), in_channels=1, num_classes=2)
+    network = build(UNet3dSpec(channels=(2, 3), num_auxiliary=0), num_classes=2)
     convolutions = 27 * (1 * 2 + 2 * 2 + 2 * 3 + 3 * 3 + 4 * 2 + 2 * 2)
     norms = 2 * (2 + 2 + 3 + 3 + 2 + 2)
     assert num_parameters(network) == convolutions + norms + (3 * 2 * 8 + 2) + (2 * 2 + 2)

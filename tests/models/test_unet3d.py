@@ -9,7 +9,7 @@ from osteon.models.unet3d import UNet3d
 @pytest.fixture
 def network() -> UNet3d:
     torch.manual_seed(0)
-    return UNet3d(in_channels=1, num_classes=5, channels=(4, 6, 8), num_auxiliary=1)
+    return UNet3d(num_classes=5, channels=(4, 6, 8), num_auxiliary=1)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 8), (12, 4, 20), (4, 8, 4), (20, 12, 4)])
@@ -19,8 +19,8 @@ def test_output_has_the_shape_of_any_input_of_whole_strides(network: UNet3d, sha
 
 
 def test_stride_follows_the_number_of_levels() -> None:
-    assert UNet3d(1, 2, (2, 2), 0).stride == (2, 2, 2)
-    assert UNet3d(1, 2, (2, 2, 2, 2, 2), 0).stride == (16, 16, 16)
+    assert UNet3d(2, (2, 2), 0).stride == (2, 2, 2)
+    assert UNet3d(2, (2, 2, 2, 2, 2), 0).stride == (16, 16, 16)
 
 
 def test_head_of_features_is_forward(network: UNet3d) -> None:
@@ -39,14 +39,15 @@ def test_head_is_linear_so_features_can_be_averaged_before_it(network: UNet3d) -
 
 def test_supervised_levels_halve_and_the_finest_is_forward(network: UNet3d) -> None:
     x = torch.randn(1, 1, 16, 8, 8)
-    fine, coarse = network.forward_deep(x)
-    assert torch.equal(fine, network(x))
-    assert coarse.shape == (1, 5, 8, 4, 4)
+    fine, coarse = network.supervised(x)
+    assert torch.equal(fine.logits_BKZYX, network(x))
+    assert coarse.logits_BKZYX.shape == (1, 5, 8, 4, 4)
+    assert (fine.step, coarse.step) == ((1, 1, 1), (2, 2, 2))
 
 
 def test_gradients_reach_every_parameter(network: UNet3d) -> None:
-    levels = network.forward_deep(torch.randn(2, 1, 8, 8, 8))
-    torch.autograd.backward([level.square().mean() for level in levels])
+    outputs = network.supervised(torch.randn(2, 1, 8, 8, 8))
+    torch.autograd.backward([output.logits_BKZYX.square().mean() for output in outputs])
     still = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0]
     assert still == []
 

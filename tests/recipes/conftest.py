@@ -40,7 +40,7 @@ def saved(tmp_path: Path) -> Saved:
     torch.manual_seed(5)
     recipe = parse_recipe(RECIPE, where="test")
     table = LabelTable.of({24: "vertebrae_L1", 86: "femur_left", 87: "femur_right"})
-    network = build(recipe.model, in_channels=1, num_classes=4).eval()
+    network = build(recipe.model, num_classes=4).eval()
     path = tmp_path / "model"
     digest = save_bundle(open_store(str(path)), "", recipe, table, network, {"mean_dice": 0.75})
     return Saved(path, recipe, table, network, digest)

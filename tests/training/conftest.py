@@ -22,7 +22,7 @@ def new_trainer() -> NewTrainer:
 
     def make(precision: Any = "float32", **optim: Any) -> Trainer:
         torch.manual_seed(3)
-        network = UNet3d(in_channels=1, num_classes=3, channels=(4, 6, 8), num_auxiliary=1)
+        network = UNet3d(num_classes=3, channels=(4, 6, 8), num_auxiliary=1)
         return Trainer(
             network,
             LossSpec(),

@@ -7,8 +7,10 @@ import pytest
 import torch
 from monai.losses.dice import DiceCELoss
 from pydantic import ValidationError
+from torch import Tensor
 
-from osteon.training.losses import DeepLoss, DiceCrossEntropy, LossSpec
+from osteon.models.network import Output
+from osteon.training.losses import DiceCrossEntropy, LossSpec, SupervisedLoss
 
 EVEN = torch.zeros(1, 2, 1, 1, 4)  # both classes get probability 1/2 everywhere
 LABELS = torch.tensor([[[[0, 0, 0, 1]]]], dtype=torch.uint8)
@@ -106,13 +108,48 @@ def test_bfloat16_logits_are_computed_in_float32() -> None:
     assert loss.dtype == torch.float32
 
 
-def test_deep_loss_weighs_levels_by_halves_and_thins_labels() -> None:
-    labels = torch.randint(0, 3, (1, 4, 4, 4))
-    levels = [torch.randn(1, 3, side, side, side) for side in (4, 2, 1)]
+def pyramid(labels: Tensor, view: int = 0) -> tuple[list[Output], list[Tensor]]:
+    """Outputs at three resolutions, and the loss of each."""
+    outputs = [
+        Output(torch.randn(1, 3, 4 // step, 4 // step, 4 // step), view, (step, step, step)) for step in (1, 2, 4)
+    ]
     loss = DiceCrossEntropy(LossSpec())
-    parts = [loss(level, labels[:, ::step, ::step, ::step]) for level, step in zip(levels, (1, 2, 4), strict=True)]
+    steps = (output.step[0] for output in outputs)
+    return outputs, [
+        loss(output.logits_BKZYX, labels[:, ::step, ::step, ::step])
+        for output, step in zip(outputs, steps, strict=True)
+    ]
+
+
+def test_coarser_outputs_count_by_halves_and_see_thinned_labels() -> None:
+    labels = torch.randint(0, 3, (1, 4, 4, 4))
+    outputs, parts = pyramid(labels)
     expected = (parts[0] + parts[1] / 2 + parts[2] / 4) / 1.75
-    torch.testing.assert_close(DeepLoss(LossSpec())(levels, labels), expected)
+    torch.testing.assert_close(SupervisedLoss(LossSpec())(outputs, [labels]), expected)
+
+
+def test_deep_supervision_can_fade_over_the_run() -> None:
+    labels = torch.randint(0, 3, (1, 4, 4, 4))
+    outputs, parts = pyramid(labels)
+    loss = SupervisedLoss(LossSpec(auxiliary=0.4, auxiliary_decay=True))
+    torch.testing.assert_close(loss(outputs, [labels], 0.0), (parts[0] + 0.4 * parts[1] + 0.16 * parts[2]) / 1.56)
+    torch.testing.assert_close(loss(outputs, [labels], 0.5), (parts[0] + 0.2 * parts[1] + 0.04 * parts[2]) / 1.24)
+    torch.testing.assert_close(loss(outputs, [labels], 1.0), parts[0])
+
+
+def test_anisotropic_outputs_see_labels_thinned_along_their_own_axes() -> None:
+    labels = torch.randint(0, 3, (1, 2, 4, 4))
+    output = Output(torch.randn(1, 3, 2, 2, 2), step=(1, 2, 2))
+    expected = DiceCrossEntropy(LossSpec())(output.logits_BKZYX, labels[:, :, ::2, ::2])
+    torch.testing.assert_close(SupervisedLoss(LossSpec())([output], [labels]), expected)
+
+
+def test_branches_are_summed_each_against_the_labels_of_its_view() -> None:
+    labels = [torch.randint(0, 3, (1, 4, 4, 4)) for _ in range(3)]
+    outputs = [Output(torch.randn(1, 3, 4, 4, 4), view) for view in range(3)]
+    loss = DiceCrossEntropy(LossSpec())
+    expected = sum(loss(output.logits_BKZYX, labels[output.view]) for output in outputs)
+    torch.testing.assert_close(SupervisedLoss(LossSpec())(outputs, labels), expected)
 
 
 @pytest.mark.parametrize("values", [{"dice": 0, "cross_entropy": 0}, {"dice": -1}, {"focal": 1}])

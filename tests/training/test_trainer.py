@@ -17,7 +17,7 @@ Batches = Callable[[int, int], Iterator[Batch]]
 def losses(trainer: Trainer, batches: Batches, stop: int) -> list[float]:
     found = []
     for batch in batches(trainer.step, stop):
-        found.append(float(trainer.train_step(batch.image_BCZYX, batch.labels_BZYX, progress=0.3).loss))
+        found.append(float(trainer.train_step(batch.input_BVZYX, batch.labels, progress=0.3).loss))
     return found
 
 
@@ -62,7 +62,7 @@ def test_gradients_are_clipped_to_the_norm_and_the_norm_before_is_told(
     trainer = new_trainer(gradient_clip=1e-3, optimizer="sgd", weight_decay=0, learning_rate=1.0, schedule="constant")
     before = [value.detach().clone() for value in trainer.network.parameters()]
     batch = next(batches(0, 1))
-    step = trainer.train_step(batch.image_BCZYX, batch.labels_BZYX, progress=0.5)
+    step = trainer.train_step(batch.input_BVZYX, batch.labels, progress=0.5)
     assert float(step.gradient_norm) > 1e-2
     moved = torch.cat([(a - b).flatten() for a, b in zip(before, trainer.network.parameters(), strict=True)])
     assert float(moved.detach().norm()) == pytest.approx(1.99e-3, rel=1e-3)  # (1 + Nesterov's 0.99) * clip

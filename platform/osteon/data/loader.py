@@ -50,16 +50,16 @@ class Batch:
         labels_BZYX: classes, 0 = background and k = k-th label of the table; uint8, or int16 beyond 255 labels.
         locations: where the patches were drawn.
         contexts: wider views of the same places, like ``image_BCZYX``; the k-th has voxels 2^k times as large.
-        context_labels: their classes, like ``labels_BZYX``; empty unless asked for.
         spacing_mm: voxel spacing of each patch, z, y, x.
+        context_labels: classes of the contexts, like ``labels_BZYX``; empty unless asked for.
     """
 
     image_BCZYX: Tensor  # noqa: N815
     labels_BZYX: Tensor  # noqa: N815
     locations: tuple[PatchLocation, ...]
     contexts: tuple[Tensor, ...] = ()
-    context_labels: tuple[Tensor, ...] = ()
     spacing_mm: tuple[Vector3, ...] = ()
+    context_labels: tuple[Tensor, ...] = ()
 
     @property
     def input_BVZYX(self) -> Tensor:  # noqa: N802

@@ -42,10 +42,8 @@ def inference_config(recipe: Recipe, table: LabelTable) -> dict[str, Any]:
 
     Osteon itself applies a model through `osteon segment`; this file lets MONAI's tools open it.
     """
-    spec = {
-        "_target_": f"{type(recipe.model).__module__}.{type(recipe.model).__name__}",
-        **recipe.model.model_dump(mode="json"),
-    }
+    kind = type(recipe.model)
+    spec = {"_target_": f"{kind.__module__}.{kind.__name__}", **recipe.model.model_dump(mode="json")}
     return {
         "imports": ["$import torch"],
         "bundle_root": ".",

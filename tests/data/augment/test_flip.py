@@ -12,7 +12,7 @@ MakeBatch = Callable[..., Batch]
 def flipped(batch: Batch, table: LabelTable, spec: FlipSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Image, context and labels after flipping."""
     image, context, labels = batch.image_BCZYX.clone(), batch.contexts[0].clone(), batch.labels_BZYX.clone()
-    flip([image, context], labels, spec, table, torch.Generator().manual_seed(0))
+    flip([image, context], [labels], spec, table, torch.Generator().manual_seed(0))
     return image, context, labels
 
 

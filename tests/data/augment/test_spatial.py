@@ -29,7 +29,7 @@ def warped(image: torch.Tensor, labels: torch.Tensor, spacing_mm: Vector3, seed:
     affine, elastic = specs.get("affine", OFF_AFFINE), specs.get("elastic", OFF_ELASTIC)
     assert isinstance(affine, AffineSpec)
     assert isinstance(elastic, ElasticSpec)
-    warp([image], labels, affine, elastic, (spacing_mm,) * len(labels), torch.Generator().manual_seed(seed))
+    warp([image], [labels], affine, elastic, (spacing_mm,) * len(labels), torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -93,7 +93,7 @@ def test_translation_is_in_millimetres() -> None:
     labels = torch.zeros(3, *ramp.shape[1:], dtype=torch.uint8)
     spec = AffineSpec(probability=1, rotation_deg=0, scale=(1, 1), translation_mm=4)
     generator = torch.Generator().manual_seed(0)
-    warp([images], labels, spec, OFF_ELASTIC, (spacing_mm,) * 3, generator)
+    warp([images], [labels], spec, OFF_ELASTIC, (spacing_mm,) * 3, generator)
     _, shift = draw_affine(spec, 3, torch.arange(3), _after_rows(3, seed=0))
     for axis in range(3):
         inside = (images[axis, 0] - ramp[axis])[4:8, 10:20, 8:12]
@@ -140,7 +140,7 @@ def test_contexts_move_with_the_target() -> None:
     labels = torch.zeros(1, *shape, dtype=torch.uint8)
     affine = AffineSpec(probability=1, rotation_deg=25, translation_mm=5)
     elastic = ElasticSpec(probability=1, node_distance_mm=15, displacement_mm=6)
-    warp(views, labels, affine, elastic, (spacing_mm,), torch.Generator().manual_seed(0))
+    warp(views, [labels], affine, elastic, (spacing_mm,), torch.Generator().manual_seed(0))
     for near, far, unmoved in zip(views, views[1:], still[1:], strict=False):
         middle = far[..., 12:20, 12:20, 12:20]
         same_place = torch.nn.functional.avg_pool3d(near, 2)[..., 4:12, 4:12, 4:12]
@@ -165,3 +165,16 @@ def test_other_samples_stay_bit_for_bit() -> None:
     assert torch.equal(images[others], before[0][others])
     assert torch.equal(labels[others], before[1][others])
     assert (images[drawn] != before[0][drawn]).flatten(1).any(dim=1).all()
+
+
+def test_labels_of_contexts_move_with_their_images() -> None:
+    """A ball's label, seen in two fields of view and warped, stays where the ball's image is bright."""
+    shape, spacing_mm = (24, 24, 24), (1.0, 1.5, 1.5)
+    balls = [(places(shape, spacing_mm) * 2**k - 2).square().sum(0).sqrt() < 9 for k in range(2)]
+    views, labels = [ball[None, None].float() for ball in balls], [ball[None].to(torch.uint8) for ball in balls]
+    before = [each.clone() for each in labels]
+    affine = AffineSpec(probability=1, rotation_deg=30, translation_mm=6)
+    warp(views, labels, affine, OFF_ELASTIC, (spacing_mm,), torch.Generator().manual_seed(0))
+    for view, found, unmoved in zip(views, labels, before, strict=True):
+        assert ((view[:, 0] > 0.5) == (found > 0)).float().mean() > 0.99
+        assert (found != unmoved).any()

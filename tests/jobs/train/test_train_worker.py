@@ -117,7 +117,7 @@ class Perfect(UNet3d):
     """Gives each voxel the class that its brightness is the number of."""
 
     def __init__(self, num_classes: int) -> None:
-        super().__init__(1, num_classes, (2, 2), 0)
+        super().__init__(num_classes, (2, 2), 0)
         self.head = torch.nn.Conv3d(num_classes, num_classes, 1)
         with torch.no_grad():
             self.head.weight.copy_(torch.eye(num_classes)[..., None, None, None])
