@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote
 
 import dask
@@ -25,17 +27,19 @@ from distributed import Client, LocalCluster, Worker, WorkerPlugin
 from distributed.diskutils import WorkSpace
 
 from osteon.core.errors import BadInput
-from osteon.jobs.ingest_lane import Graph, Lane
+from osteon.jobs.graph import Get
+from osteon.jobs.ingest_lane import Lane
 from osteon.jobs.ingest_plan import check_plan, keep_splits
 from osteon.jobs.ingest_summary import CaseOutcome, IngestSummary
 from osteon.jobs.quarantine import Quarantine
 from osteon.storage.dataset import Dataset
-from osteon.storage.importers import CaseSource, ImportPlan
-from osteon.storage.readers import Rejected
+from osteon.storage.importers import ImportPlan
 from osteon.storage.stores import open_store
 from osteon.telemetry.progress import progress_bar
 
 CONNECT_TIMEOUT_S = 20
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Scheduler:
         stop: drops what is queued and makes waiting calls of ``get`` fail.
     """
 
-    get: Callable[[Graph, str], object]
+    get: Get
     num_workers: int
     stop: Callable[[], object]
 
@@ -94,7 +98,9 @@ def ingest(
             allow_gaps,
             replace,
         )
-        outcomes = _run(lane, opened, plan.cases, shown)
+        outcomes = run_lanes(
+            lane.take, plan.cases, opened, lane.stopping, "Ingesting", bytes_of=_num_bytes, shown=shown
+        )
     dataset.refresh()
     keep_splits(dataset.store, plan)
     return IngestSummary(
@@ -107,21 +113,44 @@ def ingest(
     )
 
 
-def _run(lane: Lane, scheduler: Scheduler, cases: Sequence[CaseSource | Rejected], shown: bool) -> list[CaseOutcome]:
-    """The outcome of every case, in their order; one lane more than workers, so that none waits for a source."""
+def _num_bytes(outcome: CaseOutcome) -> int:
+    return outcome.num_bytes
+
+
+def run_lanes(
+    take: Callable[[Item], Outcome],
+    items: Sequence[Item],
+    scheduler: Scheduler,
+    stopping: threading.Event,
+    title: str,
+    *,
+    bytes_of: Callable[[Outcome], int],
+    shown: bool,
+) -> list[Outcome]:
+    """The outcome of every item, in their order; one lane more than workers, so that none waits for a source.
+
+    Args:
+        take: brings one item to its end; called from the lanes' threads.
+        items: what there is to do.
+        scheduler: computes what the lanes ask for.
+        stopping: set when the run is being stopped.
+        title: of the progress bar.
+        bytes_of: the bytes that an outcome stands for.
+        shown: draw the bar on standard error.
+    """
     started = time.perf_counter()
     done_bytes = 0
     with (
-        progress_bar("Ingesting", len(cases), shown=shown) as bar,
+        progress_bar(title, len(items), shown=shown) as bar,
         ThreadPoolExecutor(scheduler.num_workers + 1, thread_name_prefix="lane") as lanes,
     ):
-        running = [lanes.submit(lane.take, case) for case in cases]
+        running = [lanes.submit(take, item) for item in items]
         try:
             for finished in as_completed(running):
-                done_bytes += finished.result().num_bytes
+                done_bytes += bytes_of(finished.result())
                 bar.advance(note=f"{done_bytes / 1e6 / (time.perf_counter() - started):.0f} MB/s")
         except BaseException:  # an interrupt, or a run that cannot go on: nothing queued may start
-            lane.stopping.set()
+            stopping.set()
             lanes.shutdown(wait=False, cancel_futures=True)
             scheduler.stop()
             raise

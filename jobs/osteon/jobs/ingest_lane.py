@@ -10,11 +10,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from osteon.core.errors import Conflict, OsteonError
+from osteon.jobs.graph import Get, Graph, RunEnded, compute
 from osteon.jobs.ingest_case import (
     AlreadyThere,
     CaseJob,
@@ -35,12 +35,6 @@ from osteon.storage.dataset import Dataset
 from osteon.storage.importers import CaseSource
 from osteon.storage.readers import Rejected
 
-Graph = dict[str, object]
-
-
-class RunEnded(OsteonError):
-    """The run cannot go on, whatever the case: the scheduler is gone, or the run is being stopped."""
-
 
 @dataclass(frozen=True)
 class Lane:
@@ -57,7 +51,7 @@ class Lane:
         stopping: set when the run is being stopped.
     """
 
-    get: Callable[[Graph, str], object]
+    get: Get
     dataset: Dataset
     committed: dict[str, tuple[str, str]]
     quarantine: Quarantine
@@ -143,22 +137,7 @@ class Lane:
         return self._get({key: (task, job)}, key)
 
     def _get(self, graph: Graph, key: str) -> object:
-        """The value of a key; refusals that tasks gave back are raised here."""
-        try:
-            value = self.get(graph, key)
-        except CancelledError as error:
-            raise RunEnded("scheduler-lost", "the scheduler is gone", remedy="run the same command again") from error
-        except Exception as error:
-            if self.stopping.is_set():
-                raise RunEnded("stopped", "the run was stopped", remedy="run the same command again") from error
-            raise OsteonError(
-                "worker-lost",
-                f"the worker process ended again and again ({type(error).__name__})",
-                remedy="give workers more memory, or look into their logs",
-            ) from error
-        if isinstance(value, OsteonError):
-            raise value
-        return value
+        return compute(self.get, graph, key, self.stopping)
 
     def _identity_of_refused(self, job: CaseJob) -> Identity:
         try:

@@ -8,7 +8,8 @@ import dask.threaded
 import pytest
 
 from osteon.core.errors import StoreError
-from osteon.jobs.ingest_lane import Graph, Lane, RunEnded
+from osteon.jobs.graph import Graph, RunEnded
+from osteon.jobs.ingest_lane import Lane
 from osteon.jobs.quarantine import Quarantine
 from osteon.storage.dataset import Dataset
 from osteon.storage.importers import CaseSource, plan_import
