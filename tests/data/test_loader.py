@@ -137,6 +137,23 @@ def test_contexts_equal_pooling_offline(make_case: MakeCase, table: LabelTable, 
     assert inside > 5
 
 
+def test_labels_of_contexts_are_those_of_the_same_level(make_case: MakeCase, table: LabelTable) -> None:
+    case, shape = make_case((70, 80, 90)), (8, 12, 16)
+    asked, plain = (
+        list(loader_of([case], table, num_contexts=2, context_labels=wanted)(0, 6)) for wanted in (True, False)
+    )
+    assert all(batch.context_labels == () and len(batch.labels) == 1 for batch in plain)
+    for batch in asked:
+        assert torch.equal(batch.input_BVZYX, torch.cat([batch.image_BCZYX, *batch.contexts], dim=1))
+        for row, location in enumerate(batch.locations):
+            middle = [int((c + 0.5) / 4 + 0.5) * 4 for c in location.center]
+            for k, found in enumerate(batch.context_labels, start=1):
+                level = case.labels(k).read((0, 0, 0), case.labels(k).grid.shape).result()
+                start = [m // 2**k - n // 2 for m, n in zip(middle, shape, strict=True)]
+                assert np.array_equal(found[row].numpy(), table.class_of()[crop(level, start, shape)])
+    assert any(labels.any() for batch in asked for labels in batch.context_labels)
+
+
 def test_contexts_wider_than_the_stored_pyramid_are_pooled_from_it(
     make_case: MakeCase, table: LabelTable, pooled: Callable[..., Any]
 ) -> None:

@@ -8,7 +8,8 @@ import yaml
 from pydantic import BaseModel
 
 from osteon.core.errors import BadInput
-from osteon.recipes.recipe import Recipe, load_recipe, packaged_recipes, parse_recipe
+from osteon.models.build import SPECS
+from osteon.recipes.recipe import load_recipe, packaged_recipes, parse_recipe
 
 
 def refusal(text: str, *overrides: str) -> BadInput:
@@ -17,10 +18,9 @@ def refusal(text: str, *overrides: str) -> BadInput:
     return caught.value
 
 
-def models_in(model: type[BaseModel]) -> list[type[BaseModel]]:
-    kinds = [field.annotation for field in model.model_fields.values()]
-    below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return [model, *(found for kind in below for found in models_in(kind))]
+def models_in(model: BaseModel) -> list[BaseModel]:
+    below = [value for _, value in model if isinstance(value, BaseModel)]
+    return [model, *(found for value in below for found in models_in(value))]
 
 
 def test_packaged_recipes_are_valid_and_say_what_they_are_for() -> None:
@@ -32,7 +32,10 @@ def test_packaged_recipes_are_valid_and_say_what_they_are_for() -> None:
         assert "\n" not in recipe.description
 
 
-@pytest.mark.parametrize("model", models_in(Recipe), ids=lambda model: model.__name__)
+KINDS = {type(model) for model in models_in(load_recipe("demo"))} | set(SPECS.values())
+
+
+@pytest.mark.parametrize("model", sorted(KINDS, key=lambda kind: kind.__name__), ids=lambda model: model.__name__)
 def test_every_value_is_documented_and_nothing_else_is_accepted(model: type[BaseModel]) -> None:
     assert [name for name, field in model.model_fields.items() if not field.description] == []
     assert model.model_config["extra"] == "forbid"
@@ -81,8 +84,10 @@ def test_later_overrides_win() -> None:
         ("name: a", ("training.steps=many",), ["training.steps", "'many'", "integer"]),
         ("name: a", ("training.steps=0",), ["training.steps", "greater than or equal to 1", "0"]),
         ("name: a", ("augment.flip.axis=[z]",), ["augment.flip.axis", "axes"]),
-        ("name: a", ("sampling.patch_shape=[60, 64, 64]",), ["sampling.patch_shape", "multiples of 16"]),
+        ("name: a", ("sampling.patch_shape=[60, 64, 64]",), ["sampling.patch_shape", "multiples of [16, 16, 16]"]),
         ("name: a", ("inference.window_shape=[16, 16, 16]",), ["inference.window_shape", "at least 32"]),
+        ("name: a", ("model.architecture=unet4d",), ["model.architecture", "sneakynet", "'unet4d'"]),
+        ("name: a", ("model.architecture=mrn", "model.num_auxiliary=1"), ["model.num_auxiliary", "contexts"]),
         ("description: b", (), ["name is missing"]),
         ("name: a", ("training.steps",), ["'training.steps' is not key.subkey=value"]),
         ("name: a", ("training.steps.more=1",), ["training.steps"]),
@@ -121,6 +126,6 @@ def test_documented_yaml_explains_every_value_and_loads_again() -> None:
     assert parse_recipe(text, where="copy") == recipe
     assert "# Optimiser steps of the run" in text
     comments = sum(line.strip().startswith("#") for line in text.splitlines())
-    keys = sum(len(model.model_fields) for model in models_in(Recipe))
+    keys = sum(len(type(model).model_fields) for model in models_in(recipe))
     assert comments == keys
     assert yaml.safe_load(text)["training"]["steps"] == recipe.training.steps

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from osteon.core.errors import OsteonError
 from osteon.core.geometry import Index3
-from osteon.inference.backends import Head, Output
+from osteon.inference.backends import Head, Output, num_views_of
 
 LEAST_AGREEMENT = 0.9  # equal labels on the probe; a wrong layout or a broken kernel gives far less
 LARGEST_ERROR = 0.1  # of logits, relative to their spread over a plane; catches nets that label all of it background
@@ -23,13 +23,13 @@ class BackendDisagrees(OsteonError):
     """An engine whose results are not those of the network."""
 
 
-def probe_patch(window_shape: Index3) -> Tensor:
-    """A patch that looks like anatomy to a network: noise at three scales, float32 (1, 1, Z, Y, X)."""
+def probe_patch(window_shape: Index3, num_views: int = 1) -> Tensor:
+    """A patch that looks like anatomy to a network: noise at three scales, float32 (1, V, Z, Y, X)."""
     generator = torch.Generator().manual_seed(20)
-    patch = torch.zeros(1, 1, *window_shape)
+    patch = torch.zeros(1, num_views, *window_shape)
     for step in (1, 4, 16):
         coarse = [-(-side // step) for side in window_shape]
-        noise = torch.randn(1, 1, *coarse, generator=generator)
+        noise = torch.randn(1, num_views, *coarse, generator=generator)
         patch += functional.interpolate(noise, size=window_shape, mode="trilinear", align_corners=False)
     return patch
 
@@ -51,7 +51,7 @@ def measure_agreement(
     Raises:
         BackendDisagrees: ``backend-disagrees``.
     """
-    head, patch = Head.of(network), probe_patch(window_shape)
+    head, patch = Head.of(network), probe_patch(window_shape, num_views_of(network))
     plain: Any = network
     with torch.inference_mode():
         expected = plain(patch) if head.cheapest == "logits" else plain.features(patch)

@@ -1,6 +1,6 @@
 """One network on some engine: the protocol the stream computes through, and the choice of an engine.
 
-Legend: B batch, C channels in, F features, K classes (background counted), Z Y X voxels of a window.
+Legend: B batch, C views in, F features, K classes (background counted), Z Y X voxels of a window.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ class Head:
         return functional.conv3d(features_BFZYX, self.weight[:, :, None, None, None], self.bias)
 
 
+def num_views_of(network: nn.Module) -> int:
+    """Channels of a network's input; one that says nothing of them sees the target alone."""
+    return int(getattr(network, "num_views", 1))
+
+
 class PendingOutput(Protocol):
     """Windows being computed; `result` waits for them."""
 
@@ -93,6 +98,11 @@ class Backend(Protocol):
     @property
     def depth(self) -> int:
         """How many batches can be under way at once."""
+        ...
+
+    @property
+    def num_views(self) -> int:
+        """V, channels of its input: the target and its contexts."""
         ...
 
     @property

@@ -17,7 +17,7 @@ from torch.jit._trace import TracerWarning
 
 from osteon.core.geometry import Index3
 from osteon.inference.agreement import measure_agreement, probe_patch
-from osteon.inference.backends import Head, Output, Precision, Windows
+from osteon.inference.backends import Head, Output, Precision, Windows, num_views_of
 
 NUM_REQUESTS = 2
 
@@ -52,8 +52,9 @@ class OpenVinoBackend:
         self.device = torch.device("cpu")
         self.depth = NUM_REQUESTS
         self.head = Head.of(network)
+        self.num_views = num_views_of(network)
         self._network = network
-        self._example = probe_patch(window_shape).repeat(batch_size, 1, 1, 1, 1)
+        self._example = probe_patch(window_shape, self.num_views).repeat(batch_size, 1, 1, 1, 1)
         self._config = {
             "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
             "PERFORMANCE_HINT": "LATENCY",

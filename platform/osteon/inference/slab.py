@@ -7,6 +7,7 @@ p lies in place p modulo the ring's depth, which is the depth of a window.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from osteon.core.geometry import Index3
+from osteon.inference.contexts import ContextSlab
 from osteon.inference.schedule import Frame, Schedule
 from osteon.inference.view import ModelView, PendingBlock
 
@@ -34,13 +36,25 @@ class Slab:
         schedule: the windows to come.
         padding: input value around a volume that is smaller than a window.
         device: where the planes lie.
+        contexts: the scan on the grids of wider views, if the network sees any.
     """
 
-    def __init__(self, view: ModelView, schedule: Schedule, padding: float, device: torch.device) -> None:
+    def __init__(
+        self,
+        view: ModelView,
+        schedule: Schedule,
+        padding: float,
+        device: torch.device,
+        contexts: Sequence[ModelView] = (),
+    ) -> None:
         self._view = view
         self._schedule = schedule
         self._frame = schedule.frame
-        depth = schedule.windows.window_shape[0]
+        window_shape = schedule.windows.window_shape
+        self._contexts = [
+            ContextSlab(wider, number, window_shape, device) for number, wider in enumerate(contexts, start=1)
+        ]
+        depth = window_shape[0]
         y0, y1, x0, x1 = self._frame
         self._planes = torch.full((depth, y1 - y0, x1 - x0), padding, device=device)
         self._reads: list[_Read] = []
@@ -50,6 +64,8 @@ class Slab:
         """Begin to read the planes that row ``number`` adds (nothing after the last row)."""
         if number >= len(self._schedule.rows):
             return
+        for context in self._contexts:
+            context.begin(self._schedule.rows[number])
         rows, depth = self._schedule.rows[number:], self._schedule.windows.window_shape[0]
         start, stop = max(self._read_to, rows[0].z, 0), min(rows[0].z + depth, self._view.grid.shape[0])
         if stop <= start:
@@ -74,16 +90,21 @@ class Slab:
             for first, count, offset in ring_parts(read.start[0], read.shape[0], depth):
                 where[first : first + count] = block[offset : offset + count]
         self._reads = []
+        for context in self._contexts:
+            context.finish()
 
     def batch(self, windows: list[Index3]) -> Tensor:
-        """A copy of windows of the current row, float32 (B, 1, Z, Y, X)."""
+        """A copy of windows of the current row and of their contexts, float32 (B, V, Z, Y, X)."""
         depth, height, width = self._schedule.windows.window_shape
-        batch = torch.empty((len(windows), 1, depth, height, width), device=self._planes.device)
+        num_views = 1 + len(self._contexts)
+        batch = torch.empty((len(windows), num_views, depth, height, width), device=self._planes.device)
         for number, (z, y, x) in enumerate(windows):
             top, left = y - self._frame[0], x - self._frame[2]
             where = self._planes[:, top : top + height, left : left + width]
             for first, count, offset in ring_parts(z, depth, depth):
                 batch[number, 0, offset : offset + count] = where[first : first + count]
+            for context, block_ZYX in zip(self._contexts, batch[number, 1:], strict=True):
+                context.fill(block_ZYX, (z, y, x))
         return batch
 
 

@@ -22,6 +22,7 @@ from osteon.core.geometry import Index3
 from osteon.core.volume import Volume, Zones
 from osteon.data.preprocess import Intensity, ModelGrid
 from osteon.inference.backends import Backend, PendingOutput
+from osteon.inference.contexts import context_views
 from osteon.inference.mirror import Contribution, Twins
 from osteon.inference.planes import Block, Labeller, OtherGrid, SameGrid
 from osteon.inference.ring import Ring, Scoring
@@ -76,7 +77,9 @@ def stream_labels(
     needed = labeller.needed(planes)
     windows = WindowGrid(view.grid.shape, spec.window_shape, spec.overlap)
     schedule = Schedule.of(windows, needed, view, zones, spec.bone_floor_hu)
-    slab = Slab(view, schedule, float(intensity.apply(torch.tensor(spec.padding_hu))), backend.device)
+    padding = float(intensity.apply(torch.tensor(spec.padding_hu)))
+    wider = context_views(view, image, levels, backend.num_views - 1)
+    slab = Slab(view, schedule, padding, backend.device, wider)
     ring = Ring(gaussian_weights(spec.window_shape).to(backend.device), contribution.num_channels, schedule.frame)
     outputs = _computed(schedule, slab, contribution, spec.batch_size, on_progress)
     yield from _labelled(outputs, ring, labeller, schedule.rows[0].z, needed)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from osteon.core.geometry import Index3
 from osteon.inference.agreement import measure_agreement, probe_patch
-from osteon.inference.backends import Head, Output, Windows
+from osteon.inference.backends import Head, Output, Windows, num_views_of
 
 TIMED_RUNS = 3  # per memory layout, after one run in which kernels are chosen
 
@@ -55,12 +55,13 @@ class TorchBackend:
         self.device = device
         self.depth = 1
         self.head = Head.of(network)
+        self.num_views = num_views_of(network)
         self._half = half
         self._fixed_batch = batch_size if compiled else None
         moved: Any = copy.deepcopy(network).to(device)
         self._layout = torch.contiguous_format
         if device.type == "cuda":
-            self._layout = self._faster_layout(moved, probe_patch(window_shape).to(device))
+            self._layout = self._faster_layout(moved, probe_patch(window_shape, self.num_views).to(device))
         moved = moved.to(memory_format=self._layout)
         self._forwards: dict[Output, Callable[[Tensor], Tensor]] = {"features": moved.features, "logits": moved.forward}
         if compiled:

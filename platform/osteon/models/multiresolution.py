@@ -46,7 +46,9 @@ class MultiResolutionUNet(Network):
             for level in range(len(channels))
         ]
         extra = [sum(channels[source] for _, source in joining) for joining in self._crops]
-        self.encoders = nn.ModuleList(Encoder(1, channels) for _ in range(1 + num_contexts))
+        # Without a decoder nothing reads the maps of a context that are too coarse to be cropped.
+        depths = [len(channels) - (0 if context_decoders else k) for k in range(1 + num_contexts)]
+        self.encoders = nn.ModuleList(Encoder(1, channels[:depth]) for depth in depths)
         self.decoder = Decoder(channels, extra)
         self.head = nn.Conv3d(channels[0], num_classes, kernel_size=1)
         supervised = num_contexts if context_decoders else 0
