@@ -114,7 +114,6 @@ def test_what_cannot_be_found_is_said(thighs: Any) -> None:
     assert refusal(thighs, FEMURS, swapped) == "swapped-femurs"
     assert refusal(thighs, PrepareSpec(crop_bones=("sacrum",))) == "no-bone"
     assert refusal(thighs, PrepareSpec(crop_above_hu=2000)) == "nothing-bright"
-    assert refusal(thighs, PrepareSpec()) == "nothing-to-prepare"
     stump = np.zeros_like(thighs.ids)
     stump[26:34, 14:24, 60:70] = left
     assert refusal(thighs, PrepareSpec(femurs=True, align_shaft=True), stump) == "no-shaft"

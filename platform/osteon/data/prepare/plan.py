@@ -53,13 +53,10 @@ def plan_scan(levels: Sequence[Volume], guide: Guide | None, spec: PrepareSpec) 
         spec: what is asked for.
 
     Raises:
-        BadInput: ``nothing-to-prepare``, ``no-guide``, and what cannot be found: ``no-femur``, ``swapped-femurs``,
-            ``no-shaft``, ``no-bone``, ``nothing-bright``, ``outside-scan``.
+        BadInput: ``no-guide``, and what cannot be found: ``no-femur``, ``swapped-femurs``, ``no-shaft``, ``no-bone``,
+            ``nothing-bright``, ``outside-scan``.
     """
     source = levels[0].grid
-    if not spec.is_active:
-        remedy = "set prepare.spacing_mm, prepare.femurs or another of its values"
-        raise BadInput("nothing-to-prepare", "the recipe's section prepare asks for nothing", remedy=remedy)
     if spec.femurs:
         return _femurs(source, _needed(guide), spec)
     chain = Chain()
