@@ -101,5 +101,4 @@ def blur(field: Integers, axis: int, middle: int) -> Integers:
 
 def _height(block: Block) -> Field:
     """How far back a voxel lies, along the couch's curve."""
-    height: Field = block.y + np.square(block.x) * np.float32(0.0004)
-    return height
+    return np.asarray(block.y + np.square(block.x) * np.float32(0.0004), dtype=np.float32)
