@@ -13,7 +13,15 @@ import SimpleITK as sitk  # its own documentation's name
 
 from osteon.core.errors import BadScan
 from osteon.core.labels import BONES, LabelTable, table_for
-from osteon.storage.readers import LabelName, LabelSource, Scan, labels_digest, read_labels, source_digest
+from osteon.storage.readers import (
+    LabelName,
+    LabelSource,
+    Scan,
+    labels_digest,
+    read_labels,
+    read_labels_alone,
+    source_digest,
+)
 from osteon.storage.readers.source import ScanSource
 
 Hu = npt.NDArray[np.int16]
@@ -244,3 +252,20 @@ def test_scaled_labels_are_refused(write_nifti: Write, scan: Scan, labels: Label
     content[112:120] = np.array([2.0, 1.0], "<f4").tobytes()
     path.write_bytes(bytes(content))
     assert code_of(labelmap(path), scan) == "label-values"
+
+
+def test_labels_alone_lie_on_their_own_grid(
+    write_nifti: Write, scan: Scan, labels: Labels, expected: Labels, tmp_path: Path
+) -> None:
+    source = labelmap(write_nifti(labels, name="l.nii.gz"))
+    with_scan = read_labels(source, scan, TABLE)
+    alone = read_labels_alone(source, TABLE, scratch=tmp_path)
+    np.testing.assert_array_equal(alone.read(), expected)
+    assert alone.grid.matches(scan.grid)
+    assert (alone.digest, alone.ids, alone.corrections) == (with_scan.digest, with_scan.ids, with_scan.corrections)
+
+
+def test_labels_alone_are_refused_with_their_place(tmp_path: Path) -> None:
+    missing = labelmap(tmp_path / "gone.nrrd")
+    with pytest.raises(BadScan, match=r"gone\.nrrd.*unreadable-file"):
+        read_labels_alone(missing, TABLE, scratch=tmp_path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -15,7 +16,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from osteon.core.errors import BadScan
+from osteon.core.errors import BadScan, OsteonError
 from osteon.core.geometry import Grid, Reorientation
 from osteon.core.labels import BACKGROUND, LabelTable, canonical_name
 from osteon.storage.readers.digest import combine, digest_file
@@ -130,28 +131,51 @@ def read_labels(
         BadScan: ``label-grid``, ``unknown-label-id``, ``label-values``, and what readers refuse.
     """
     try:
-        return _read_labels(source, grid_of, table, scratch or Path(grid_of.scratch), resample or grid_of.is_resampled)
-    except BadScan as error:
-        raise (error if error.where else error.at(source.name)) from None
-    except OSError as error:
-        what = f"the file cannot be read ({error.strerror})"
-        raise BadScan("unreadable-file", what, where=str(error.filename or source.name)) from None
+        rasters = [_read_header(Path(file)) for file in source.files]
+        scratch = scratch or Path(grid_of.scratch)
+        return _read_labels(source, rasters, grid_of.grid, table, scratch, resample or grid_of.is_resampled)
+    except (BadScan, OSError) as error:
+        raise _placed(error, source) from None
 
 
-def _read_labels(source: LabelSource, scan: Scan, table: LabelTable, scratch: Path, resample: bool) -> LabelScan:
-    rasters = [_read_header(Path(file)) for file in source.files]
+def read_labels_alone(source: LabelSource, table: LabelTable, *, scratch: Path) -> LabelScan:
+    """Labels without a scan, on their own grid in LPS order; names that the table lacks become background.
+
+    Raises:
+        BadScan: as `read_labels`, and ``singular-affine`` or ``sheared-affine``.
+    """
+    try:
+        rasters = [_read_header(Path(file)) for file in source.files]
+        own = rasters[0].geometry.grid()
+        grid = Reorientation.to_lps(own).apply_grid(own)
+        return _read_labels(source, rasters, grid, table, scratch, False)
+    except (BadScan, OSError) as error:
+        raise _placed(error, source) from None
+
+
+def _placed(error: BadScan | OSError, source: LabelSource) -> OsteonError:
+    """The refusal with the place it is about."""
+    if isinstance(error, BadScan):
+        return error if error.where else error.at(source.name)
+    what = f"the file cannot be read ({error.strerror})"
+    return BadScan("unreadable-file", what, where=str(error.filename or source.name))
+
+
+def _read_labels(
+    source: LabelSource, rasters: Sequence[Raster], grid: Grid, table: LabelTable, scratch: Path, resample: bool
+) -> LabelScan:
     geometry = rasters[0].geometry
     if not all(geometry.lies_as(raster.geometry, SAME_GRID_SHARE) for raster in rasters):
         raise BadScan("label-grid", "the masks do not lie on one grid", remedy="resample them onto the scan's grid")
     volume = RawVolume(str(new_spool(scratch)), 0, table.dtype.newbyteorder("<").str, geometry.shape)
-    slabs, notes = _orient(volume, geometry, scan.grid, resample)
+    slabs, notes = _orient(volume, geometry, grid, resample)
     ids, dropped = _ids_of_names(source, table)
     merged = merge_masks(rasters, ids, volume) if source.kind == "masks" else translate_map(rasters[0], ids, volume)
     if dropped:
         notes += (f"labels-dropped: no bones: {', '.join(dropped)}",)
     if merged.overlaps:
         notes += (f"labels-overlap: {merged.overlaps} voxels lie in several structures; the smallest id was kept",)
-    return LabelScan(scan.grid, labels_digest(source), merged.ids, notes, slabs)
+    return LabelScan(grid, labels_digest(source), merged.ids, notes, slabs)
 
 
 def _read_header(path: Path) -> Raster:
