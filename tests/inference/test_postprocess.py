@@ -77,9 +77,7 @@ def test_all_holes_are_filled_but_notches_and_other_bones_stay() -> None:
     expected[2:4, 2:4, 2:4] = expected[4, 4, 4] = expected[3:6, 7:9, 8:11] = 5
     expected[4, 7, 9] = 6
 
-    np.testing.assert_array_equal(
-        postprocess(labels, PostprocessSpec(fill_holes_mm3="all"), (2.0, 1.0, 1.0)), expected
-    )
+    np.testing.assert_array_equal(postprocess(labels, PostprocessSpec(fill_holes_mm3="all"), (2.0, 1.0, 1.0)), expected)
 
 
 def test_a_cavity_at_the_end_of_the_scan_is_open() -> None:

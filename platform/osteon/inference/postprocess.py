@@ -1,25 +1,58 @@
-"""What is done to a finished label volume: islands too small to be bone are removed. Knows no network."""
+"""What is done to a finished label volume: pieces too small to be bone go, holes in bones are filled. Knows no network.
+
+Every label is treated on its own: pieces hang together by faces, edges and corners, holes by faces only.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
 
 import cc3d
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
+from scipy.ndimage import find_objects
 
 from osteon.core.geometry import Vector3
 
 Labels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
+TOUCHING: Final = 26  # neighbours of a voxel of bone: voxels that touch at a corner are one piece
+FACING: Final = 6  # neighbours of a voxel of a hole: what is closed to corners is a hole
+
 
 class PostprocessSpec(BaseModel):
-    """What is removed from a label volume."""
+    """What is mended in a label volume."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_island_mm3: float = Field(
         default=0.0, ge=0, description="Islands of a bone that are smaller than this become background; 0 keeps all."
     )
+    largest_only: bool = Field(
+        default=False, description="Whether of every bone only the largest piece is kept; right for whole bones only."
+    )
+    fill_holes_mm3: NonNegativeFloat | Literal["all"] = Field(
+        default=0.0, description="Holes inside a bone up to this size become bone; 0 fills none, all fills every one."
+    )
+
+
+def postprocess(labels: Labels, spec: PostprocessSpec, spacing_mm: Vector3) -> Labels:
+    """Do in place what the spec says: first islands, then all but the largest piece, then holes.
+
+    Args:
+        labels: label ids or class numbers z, y, x; 0 is background.
+        spec: what is mended.
+        spacing_mm: voxel size z, y, x.
+    """
+    remove_islands(labels, spec, spacing_mm)
+    if spec.largest_only:
+        keep_largest(labels)
+    if spec.fill_holes_mm3:
+        limit = np.inf if spec.fill_holes_mm3 == "all" else spec.fill_holes_mm3
+        fill_holes(labels, limit, spacing_mm)
+    return labels
 
 
 def remove_islands(labels: Labels, spec: PostprocessSpec, spacing_mm: Vector3) -> Labels:
@@ -32,5 +65,47 @@ def remove_islands(labels: Labels, spec: PostprocessSpec, spacing_mm: Vector3) -
     """
     threshold = int(np.ceil(spec.min_island_mm3 / float(np.prod(spacing_mm))))
     if threshold > 1:
-        cc3d.dust(labels, threshold=threshold, connectivity=26, in_place=True)  # voxels that touch at a corner are one
+        cc3d.dust(labels, threshold=threshold, connectivity=TOUCHING, in_place=True)
     return labels
+
+
+def keep_largest(labels: Labels) -> Labels:
+    """Set all but the largest piece of every label to background, in place; of equal ones the first is kept.
+
+    For bones that a scan shows whole, as in Saillard 2023 (seed B) and the proximal femur (seed D); ribs and
+    fractured bones come in several pieces.
+    """
+    for block, id_ in _bones(labels):
+        pieces, count = cc3d.connected_components(block == id_, connectivity=TOUCHING, return_N=True)
+        if count > 1:
+            largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
+            block[(pieces != 0) & (pieces != largest)] = 0
+    return labels
+
+
+def fill_holes(labels: Labels, limit_mm3: float, spacing_mm: Vector3) -> Labels:
+    """Give background that a label encloses on all sides to that label, in place.
+
+    What else lies in a hole keeps its label but counts for the hole's size. A cavity that is open at the end of the
+    scan is none.
+
+    Args:
+        labels: label ids or class numbers z, y, x; 0 is background.
+        limit_mm3: the largest hole to fill.
+        spacing_mm: voxel size z, y, x.
+    """
+    voxel_mm3 = float(np.prod(spacing_mm))
+    for block, id_ in _bones(labels):
+        others = np.pad(block != id_, 1, constant_values=True)
+        regions = cc3d.connected_components(others, connectivity=FACING)
+        is_hole = np.bincount(regions.ravel()) * voxel_mm3 <= limit_mm3
+        is_hole[[0, regions[0, 0, 0]]] = False  # the bone itself, and the outside
+        block[is_hole[regions[1:-1, 1:-1, 1:-1]] & (block == 0)] = id_
+    return labels
+
+
+def _bones(labels: Labels) -> Iterator[tuple[Labels, int]]:
+    """The bounding box of every label, a view, and its id."""
+    for id_, box in enumerate(find_objects(labels), start=1):
+        if box is not None:
+            yield labels[box], id_

@@ -12,7 +12,7 @@ from osteon.core.volume import Volume, Zones
 from osteon.data.preprocess import Intensity, ModelGrid
 from osteon.inference.backends import Backend
 from osteon.inference.mirror import twin_classes
-from osteon.inference.postprocess import Labels, PostprocessSpec, remove_islands
+from osteon.inference.postprocess import Labels, PostprocessSpec, postprocess
 from osteon.inference.stream import stream_labels
 from osteon.inference.windows import StreamSpec
 
@@ -27,7 +27,7 @@ class Segmenter:
         spec: how scans are cut into windows.
         intensity: how HU become the network's input.
         grid: the grid the network was trained on.
-        postprocess: what is removed from the labels.
+        postprocess: what is mended in the labels.
     """
 
     backend: Backend
@@ -72,4 +72,4 @@ class Segmenter:
         )
         for z, block in blocks:
             labels[z : z + len(block)] = ids[block]
-        return remove_islands(labels, self.postprocess, image.grid.spacing_mm)
+        return postprocess(labels, self.postprocess, image.grid.spacing_mm)
