@@ -3,7 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.spatial.transform import Rotation
 
+from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable
 
 
@@ -24,3 +26,10 @@ def blobs() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     prediction = np.roll(reference, (1, 0, 2), axis=(0, 1, 2))
     prediction[random.random(prediction.shape) < 0.02] = 2
     return prediction, reference
+
+
+@pytest.fixture
+def oblique() -> Grid:
+    """40 voxels of 1 x 0.8 x 0.8 mm along axes that are turned about all three patient axes, away from the origin."""
+    (a, b, c), (d, e, f), (g, h, i) = Rotation.from_euler("zyx", (20, -35, 50), degrees=True).as_matrix().tolist()
+    return Grid((40, 44, 46), (1.0, 0.8, 0.8), (-310.0, 55.0, 120.0), (a, b, c, d, e, f, g, h, i))
