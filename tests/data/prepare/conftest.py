@@ -94,3 +94,8 @@ def dice() -> Callable[[Array, Array], float]:
         return float(2 * np.count_nonzero((a != 0) & (a == b)) / (np.count_nonzero(a) + np.count_nonzero(b)))
 
     return overlap
+
+
+@pytest.fixture(scope="session")
+def volume() -> Callable[[Array, Grid], Voxels]:
+    return Voxels

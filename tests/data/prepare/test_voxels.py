@@ -12,6 +12,7 @@ from osteon.core.geometry import Grid
 from osteon.core.labels import BONES
 from osteon.core.volume import Array
 from osteon.data.prepare import Preparation, PrepareSpec, plan_scan, prepare_hu, prepare_labels, restore_labels
+from osteon.data.preprocess import pool_mean
 
 Dice = Callable[[Array, Array], float]
 RIGHT = BONES.ids["femur_right"]
@@ -82,6 +83,14 @@ def test_slabs_are_the_whole_piece_by_piece(thighs: Any) -> None:
             whole, depth = prepared_hu(thighs, plan, spec), plan.grid.shape[0]
             slabs = [prepare_hu(thighs.levels, plan, spec, (z, min(z + 7, depth))) for z in range(0, depth, 7)]
             np.testing.assert_array_equal(np.concatenate(slabs), whole)
+
+
+def test_a_scan_without_a_pyramid_gives_the_same_as_one_with(thighs: Any, volume: Callable[..., Any]) -> None:
+    spec = PrepareSpec(spacing_mm=(5.0, 4.0, 4.0))
+    (plan,) = plan_scan(thighs.levels, None, spec)
+    pooled = volume(pool_mean(thighs.hu, 1), thighs.grid.pooled(1))
+    with_pyramid = prepare_hu((*thighs.levels, pooled), plan, spec, (0, plan.grid.shape[0]))
+    np.testing.assert_array_equal(prepared_hu(thighs, plan, spec), with_pyramid)
 
 
 def test_hu_are_cut_to_the_window_and_stay_hounsfield_units(thighs: Any) -> None:

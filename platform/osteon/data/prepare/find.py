@@ -17,7 +17,7 @@ from osteon.core.errors import BadInput
 from osteon.core.geometry import Grid, Index3, Matrix9, Vector3
 from osteon.core.labels import LabelTable
 from osteon.core.volume import Volume
-from osteon.data.preprocess import level_for
+from osteon.data.prepare.sample import level_for_hu, level_for_labels
 
 COARSE_MM = (3.0, 3.0, 3.0)
 PIECE_SHARE = 0.1  # of the largest piece of a bone: smaller ones are islands; a broken or cut bone has larger ones
@@ -79,7 +79,7 @@ def find_bright(levels: Sequence[Volume], above_hu: float) -> Spot:
     Raises:
         BadInput: ``nothing-bright``.
     """
-    volume = _coarse(levels)
+    volume = level_for_hu(levels, COARSE_MM)
     spot = _spot(np.greater(_read(volume), above_hu), volume.grid)
     if spot is None:
         remedy = "lower prepare.crop_above_hu"
@@ -93,7 +93,7 @@ def find_bones(guide: Guide, names: Sequence[str]) -> Spot:
     Raises:
         BadInput: ``no-bone``: the labels hold none of them.
     """
-    volume = _coarse(guide.levels)
+    volume = level_for_labels(guide.levels, COARSE_MM)
     ids = [guide.table.ids[name] for name in names if name in guide.table.ids]
     spot = _spot(np.isin(_read(volume), ids), volume.grid)
     if spot is None:
@@ -104,7 +104,7 @@ def find_bones(guide: Guide, names: Sequence[str]) -> Spot:
 
 def find_bone(guide: Guide, name: str) -> Spot | None:
     """The voxels of one bone without its islands; None if the labels do not hold it."""
-    volume = _coarse(guide.levels)
+    volume = level_for_labels(guide.levels, COARSE_MM)
     pieces, count = cc3d.connected_components(
         _read(volume) == guide.table.ids.get(name, -1), connectivity=26, return_N=True
     )
@@ -131,10 +131,6 @@ def upright_rotation(spot: Spot) -> Matrix9:
     rotation = np.eye(3) + turn + turn @ turn / (1 + axis[0])  # Rodrigues, written without the angle
     a, b, c, d, e, f, g, h, i = rotation.ravel().tolist()
     return a, b, c, d, e, f, g, h, i
-
-
-def _coarse(levels: Sequence[Volume]) -> Volume:
-    return levels[min(level_for(levels[0].grid.spacing_mm, COARSE_MM), len(levels) - 1)]
 
 
 def _read(volume: Volume) -> npt.NDArray[np.generic]:

@@ -5,7 +5,7 @@ Only the block that is needed is read. Grids whose axes are parallel are sampled
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,26 @@ import torch
 from scipy import ndimage
 
 from osteon.core.chain import Affine
-from osteon.core.geometry import Index3
-from osteon.core.volume import Array
-from osteon.data.preprocess import resample_linear, resample_nearest
+from osteon.core.geometry import Index3, Vector3
+from osteon.core.volume import Array, Volume
+from osteon.data.preprocess import PooledVolume, level_for, resample_linear, resample_nearest
 
 Reader = Callable[[Index3, Index3], Array]  # (start, shape) of a block inside the volume to its voxels
 
 PARALLEL = 1e-3  # voxels by which parallel axes may part over the whole block
 _DECIMALS = 6  # of a voxel: what rounding errors of the affine are cut to, so that whole voxels stay whole
+
+
+def level_for_hu(levels: Sequence[Volume], spacing_mm: Vector3) -> Volume:
+    """The level of a scan's pyramid (level 0 first) that is read for a spacing; pooled if it is not there."""
+    level = level_for(levels[0].grid.spacing_mm, spacing_mm)
+    stored = min(level, len(levels) - 1)
+    return levels[stored] if stored == level else PooledVolume(levels[stored], level - stored)
+
+
+def level_for_labels(levels: Sequence[Volume], spacing_mm: Vector3) -> Volume:
+    """The level of a label pyramid that is read for a spacing, or the coarsest there is."""
+    return levels[min(level_for(levels[0].grid.spacing_mm, spacing_mm), len(levels) - 1)]
 
 
 def sample(

@@ -16,9 +16,8 @@ from osteon.core.geometry import Grid, Index3
 from osteon.core.labels import BACKGROUND, BONES
 from osteon.core.volume import Array, Volume
 from osteon.data.prepare.plan import Preparation
-from osteon.data.prepare.sample import Reader, sample
+from osteon.data.prepare.sample import Reader, level_for_hu, level_for_labels, sample
 from osteon.data.prepare.spec import HU_RANGE, PrepareSpec
-from osteon.data.preprocess import level_for
 
 AIR_HU = -1000
 SLAB = 64  # planes that are restored at once
@@ -31,14 +30,16 @@ def prepare_hu(
 
     They are interpolated, once, in the pyramid level that training would read for this spacing.
     """
-    block = _slab(levels, preparation, planes, linear=True, outside=AIR_HU)
+    volume = level_for_hu(levels, preparation.grid.spacing_mm)
+    block = _slab(volume, levels[0].grid, preparation, planes, linear=True, outside=AIR_HU)
     lowest, highest = spec.window_hu or HU_RANGE
     return np.rint(np.clip(block, lowest, highest)).astype(np.int16)
 
 
 def prepare_labels(levels: Sequence[Volume], preparation: Preparation, planes: tuple[int, int]) -> Array:
     """The label ids of the same planes, z, y, x: the nearest of the pyramid level, whose voxels are majorities."""
-    ids = _slab(levels, preparation, planes, linear=False, outside=BACKGROUND)
+    volume = level_for_labels(levels, preparation.grid.spacing_mm)
+    ids = _slab(volume, levels[0].grid, preparation, planes, linear=False, outside=BACKGROUND)
     if preparation.kept is not None:
         kept = np.full(int(ids.max()) + 1, BACKGROUND)
         for source, derived in preparation.kept.items():
@@ -77,17 +78,15 @@ def restore_labels(labels: Array, chain: Chain, source: Grid) -> Array:
 
 
 def _slab(
-    levels: Sequence[Volume], preparation: Preparation, planes: tuple[int, int], *, linear: bool, outside: int
+    volume: Volume, source: Grid, preparation: Preparation, planes: tuple[int, int], *, linear: bool, outside: int
 ) -> Array:
-    source, (start, stop) = levels[0].grid, planes
-    volume = levels[min(level_for(source.spacing_mm, preparation.grid.spacing_mm), len(levels) - 1)]
-    shape = (stop - start, *preparation.grid.shape[1:])
+    start, stop = planes
     return sample(
         lambda first, count: volume.read(first, count).result(),
         volume.grid.shape,
         preparation.chain.index_map(source, volume.grid),
         (start, 0, 0),
-        shape,
+        (stop - start, *preparation.grid.shape[1:]),
         linear=linear,
         outside=outside,
     )
