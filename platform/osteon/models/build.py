@@ -8,10 +8,23 @@ from pydantic import Discriminator, Tag
 
 from osteon.models.network import Network, NetworkSpec
 from osteon.models.view_specs import MultiResolutionSpec
-from osteon.models.volume_specs import UNet3dSpec
+from osteon.models.volume_specs import (
+    ClassicUNet3dSpec,
+    KiUNet3dSpec,
+    NnUNetSpec,
+    SegNet3dSpec,
+    UNet3dSpec,
+    VNetSpec,
+)
 
 SPECS: dict[str, type[NetworkSpec]] = {
     "unet3d": UNet3dSpec,
+    "classic-unet3d": ClassicUNet3dSpec,
+    "resunet3d": ClassicUNet3dSpec,
+    "segnet3d": SegNet3dSpec,
+    "kiunet3d": KiUNet3dSpec,
+    "vnet": VNetSpec,
+    "nnunet": NnUNetSpec,
     "hooknet": MultiResolutionSpec,
     "mrn": MultiResolutionSpec,
     "sneakynet": MultiResolutionSpec,
@@ -26,7 +39,13 @@ def _kind_of(value: Any) -> str:
 
 
 ModelSpec = Annotated[
-    Annotated[UNet3dSpec, Tag("UNet3dSpec")] | Annotated[MultiResolutionSpec, Tag("MultiResolutionSpec")],
+    Annotated[UNet3dSpec, Tag("UNet3dSpec")]
+    | Annotated[ClassicUNet3dSpec, Tag("ClassicUNet3dSpec")]
+    | Annotated[SegNet3dSpec, Tag("SegNet3dSpec")]
+    | Annotated[KiUNet3dSpec, Tag("KiUNet3dSpec")]
+    | Annotated[VNetSpec, Tag("VNetSpec")]
+    | Annotated[NnUNetSpec, Tag("NnUNetSpec")]
+    | Annotated[MultiResolutionSpec, Tag("MultiResolutionSpec")],
     Discriminator(_kind_of),
 ]
 """The numbers of any network Osteon can build."""
