@@ -61,7 +61,7 @@ def test_mirrored_scores_are_the_mean_of_both_with_sides_swapped(tiny_net: NetOf
         expected = (network(batch) + network(batch.flip(-1)).flip(-1)[:, twins]) / 2
     contribution = Contribution.smallest(backend(network), twins)
     found = contribution.submit(batch).result()[0]
-    scoring = contribution.scoring()
-    if scoring is not None:
-        found = torch.einsum("kc,czyx->kzyx", scoring, torch.cat([found, torch.ones_like(found[:1])]))
+    matrix = contribution.scoring().matrix
+    if matrix is not None:
+        found = torch.einsum("kc,czyx->kzyx", matrix, torch.cat([found, torch.ones_like(found[:1])]))
     torch.testing.assert_close(found, expected[0], atol=1e-5, rtol=1e-5)

@@ -26,6 +26,34 @@ def test_classes_are_those_of_argmax(num_classes: int) -> None:
     assert found.long().tolist() == (matrix @ sums).argmax(0).tolist()
 
 
+def test_most_voters_elect_the_class_however_sure_the_others_are() -> None:
+    voters = [[2.0, 1.0, 0.0], [9.0, 1.0, 8.0], [0.0, 1.1, 1.0]]  # for classes 0, 0, 1; the sums are 11, 3.1, 9
+    more = [[0.0, 1.0, 0.0], [99.0, 0.0, 0.0], [0.0, 1.0, 0.0]]  # for classes 1, 0, 1; the sums are 99, 2, 0
+    columns_of = columns([[*voters[0], *voters[1], *voters[2]], [*more[0], *more[1], *more[2]]])
+    assert Scoring(None, 3, num_voters=3).classes(columns_of).tolist() == [0, 1]
+
+
+def test_a_tie_of_votes_goes_to_the_named_class_of_the_largest_sum() -> None:
+    # Voters for 1, 2 and 3. Sums of classes 0 to 3: 11.7, 4, 9, 5; nobody names class 0.
+    tie = [3.9, 4.0, 1.0, 1.0, 3.9, 0.0, 5.0, 0.0, 3.9, 0.0, 3.0, 4.0]
+    # Voters for 3, 2 and 1 whose sums are alike: the smallest class.
+    even = [0.0, 1.0, 2.0, 3.0, 0.0, 2.0, 3.0, 1.0, 0.0, 3.0, 1.0, 2.0]
+    assert Scoring(None, 4, num_voters=3).classes(columns([tie, even, [0.0] * 12])).tolist() == [2, 1, 0]
+
+
+def test_voters_with_a_matrix_vote_on_what_it_gives() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix, sums = torch.randn(6, 5, generator=generator), torch.randn(5, 400, generator=generator)
+    scores = (matrix @ sums).reshape(3, 2, 400)
+    expected = (scores.argmax(1).sum(0) >= 2).long()  # of two classes one always has most of three votes
+    assert Scoring(matrix, 2, num_voters=3).classes(sums).long().tolist() == expected.tolist()
+
+
+def test_a_voter_that_gives_nan_is_refused() -> None:
+    with pytest.raises(NotFinite, match="output-not-finite"):
+        Scoring(None, 2, num_voters=2).classes(columns([[0.0, 1.0, float("nan"), 0.0]]))
+
+
 def test_nan_is_refused() -> None:
     with pytest.raises(NotFinite, match="output-not-finite"):
         Scoring(None, 2).classes(columns([[0.0, 1.0], [float("nan"), 0.0]]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from torch.nn import functional
 
 from osteon.core.errors import OsteonError
 from osteon.core.geometry import Index3
-from osteon.inference.backends import Head, Output, num_views_of
+from osteon.inference.backends import Head, Output, computed, num_views_of
 
 LEAST_AGREEMENT = 0.9  # equal labels on the probe; a wrong layout or a broken kernel gives far less
 LARGEST_ERROR = 0.1  # of logits, relative to their spread over a plane; catches nets that label all of it background
@@ -52,19 +51,19 @@ def measure_agreement(
         BackendDisagrees: ``backend-disagrees``.
     """
     head, patch = Head.of(network), probe_patch(window_shape, num_views_of(network))
-    plain: Any = network
     with torch.inference_mode():
-        expected = plain(patch) if head.cheapest == "logits" else plain.features(patch)
+        expected = computed(network, head.cheapest)(patch)
         found = compute(patch, head.cheapest).cpu()
-        scores = head.scores if head.cheapest == "features" else torch.Tensor.float
-        return _compare(name, found, expected, scores)
+        return _compare(name, found, expected, head)
 
 
-def _compare(name: str, found_BCZYX: Tensor, expected_BCZYX: Tensor, scores: Callable[[Tensor], Tensor]) -> float:
+def _compare(name: str, found_BCZYX: Tensor, expected_BCZYX: Tensor, head: Head) -> float:
     equal, errors, spreads = [], [], []
     for plane in range(found_BCZYX.shape[2]):
-        found, expected = (scores(each[:, :, plane : plane + 1]) for each in (found_BCZYX, expected_BCZYX))
-        equal.append((found.argmax(1) == expected.argmax(1)).float().mean())
+        planes = (each[:, :, plane : plane + 1] for each in (found_BCZYX, expected_BCZYX))
+        found, expected = (head.scores(each) if head.cheapest == "features" else each.float() for each in planes)
+        pairs = zip(found.chunk(head.num_voters, 1), expected.chunk(head.num_voters, 1), strict=True)
+        equal += [(ours.argmax(1) == theirs.argmax(1)).float().mean() for ours, theirs in pairs]
         errors.append((found - expected).square().mean())
         spreads.append((expected - expected.mean(dim=(2, 3, 4), keepdim=True)).square().mean())
     share = float(torch.stack(equal).mean())

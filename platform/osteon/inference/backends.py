@@ -1,14 +1,15 @@
 """One network on some engine: the protocol the stream computes through, and the choice of an engine.
 
-Legend: B batch, C views in, F features, K classes (background counted), Z Y X voxels of a window.
+Legend: B batch, C views in, F features, K classes (background counted), R voters, Z Y X voxels of a window.
 """
 
 from __future__ import annotations
 
 import copy
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from osteon.core.errors import BadInput
 from osteon.core.geometry import Index3
 
 Output = Literal["features", "logits"]
+OUTPUTS: tuple[Output, ...] = get_args(Output)
 BackendName = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Windows = npt.NDArray[np.float32]
@@ -30,12 +32,14 @@ class Head:
     """The last layer of a network, a 1x1x1 convolution: logits = weight · features + bias.
 
     Attributes:
-        weight: float32 (K, F).
-        bias: float32 (K,).
+        weight: float32 (R * K, F).
+        bias: float32 (R * K,).
+        num_voters: R, networks in one that elect a voxel's class; the scores of one follow those of the one before.
     """
 
     weight: Tensor
     bias: Tensor
+    num_voters: int = 1
 
     @classmethod
     def of(cls, network: nn.Module) -> Head:
@@ -51,19 +55,36 @@ class Head:
                 f"the head of {type(network).__name__} is {head}, not a 1x1x1 convolution",
                 remedy="let the network expose features(x) and a Conv3d head of kernel size 1",
             )
-        weight = head.weight.detach().float().flatten(1)
+        groups = head.weight.detach().float().flatten(1).chunk(head.groups)
+        weight: Tensor = torch.block_diag(*groups)  # type: ignore[no-untyped-call]
         bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float()
-        return cls(weight.cpu(), bias.cpu())
+        return cls(weight.cpu(), bias.cpu(), int(getattr(network, "num_voters", 1)))
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.weight) // self.num_voters
 
     @property
     def cheapest(self) -> Output:
         """What to average over windows: whichever of features and logits has fewer channels."""
-        num_classes, num_features = self.weight.shape
-        return "logits" if num_classes <= num_features else "features"
+        num_scores, num_features = self.weight.shape
+        return "logits" if num_scores <= num_features else "features"
 
     def scores(self, features_BFZYX: Tensor) -> Tensor:
-        """Logits (B, K, Z, Y, X) of features."""
+        """Logits (B, R * K, Z, Y, X) of features."""
         return functional.conv3d(features_BFZYX, self.weight[:, :, None, None, None], self.bias)
+
+
+def computed(network: nn.Module, output: Output) -> Callable[[Tensor], Tensor]:
+    """The part of a network that gives ``output``.
+
+    Of a network of several voters these are the voters' own logits: ``forward`` gives their mean, which cannot vote.
+    """
+    plain: Any = network
+    if output == "features":
+        return cast(Callable[[Tensor], Tensor], plain.features)
+    return cast(Callable[[Tensor], Tensor], plain.scores if getattr(network, "num_voters", 1) > 1 else plain.forward)
 
 
 def num_views_of(network: nn.Module) -> int:
@@ -75,7 +96,7 @@ class PendingOutput(Protocol):
     """Windows being computed; `result` waits for them."""
 
     def result(self) -> Tensor:
-        """(B, F or K, Z, Y, X) on the backend's device, valid until `depth` more batches are submitted.
+        """(B, F or R * K, Z, Y, X) on the backend's device, valid until `depth` more batches are submitted.
 
         In the precision and memory layout that the engine computes in.
         """
@@ -124,7 +145,7 @@ class Backend(Protocol):
         ...
 
     def logits(self, batch_BCZYX: Windows) -> Windows:
-        """Class scores, float32 (B, K, Z, Y, X)."""
+        """Class scores, float32 (B, R * K, Z, Y, X)."""
         ...
 
 

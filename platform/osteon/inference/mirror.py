@@ -1,6 +1,6 @@
 """What a window contributes to the average: features or logits, of the window alone or of its mirror image too.
 
-Legend: B batch, K classes (background counted), C channels that are averaged, N voxels.
+Legend: B batch, K classes (background counted), R voters, C channels that are averaged, N voxels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from osteon.core.labels import LabelTable
-from osteon.inference.backends import Backend, Output, PendingOutput
+from osteon.inference.backends import Backend, Head, Output, PendingOutput
+from osteon.inference.ring import Scoring
 
 Twins = npt.NDArray[np.int64]
 
@@ -34,7 +35,7 @@ class Contribution:
     Attributes:
         backend: computes windows.
         output: what is asked of it: whichever has fewer channels.
-        twins: the class on the other side, by class, if windows are mirrored.
+        twins: the score of the class on the other side, by score, if windows are mirrored.
     """
 
     backend: Backend
@@ -46,33 +47,34 @@ class Contribution:
         """The one that averages the fewest channels."""
         if twins is None:
             return cls(backend, backend.head.cheapest, None)
-        num_classes, num_features = backend.head.weight.shape
-        output: Output = "logits" if num_classes <= 2 * num_features else "features"
-        return cls(backend, output, torch.from_numpy(twins).to(backend.device))
+        num_scores, num_features = backend.head.weight.shape
+        output: Output = "logits" if num_scores <= 2 * num_features else "features"
+        of_voters = [twins + first for first in range(0, num_scores, len(twins))]
+        return cls(backend, output, torch.from_numpy(np.concatenate(of_voters)).to(backend.device))
 
     @property
     def num_channels(self) -> int:
         """C."""
-        num_classes, num_features = self.backend.head.weight.shape
+        num_scores, num_features = self.backend.head.weight.shape
         if self.output == "logits":
-            return num_classes
+            return num_scores
         return num_features * (1 if self.twins is None else 2)
-
-    @property
-    def num_classes(self) -> int:
-        """K."""
-        return len(self.backend.head.weight)
 
     @property
     def depth(self) -> int:
         """How many batches may be under way."""
         return self.backend.depth if self.twins is None else max(1, self.backend.depth // 2)
 
-    def scoring(self) -> Tensor | None:
-        """The matrix (K, C + 1) from averaged channels and a 1 to class scores; None if the channels are the scores."""
+    def scoring(self) -> Scoring:
+        """From averaged channels to classes."""
+        head = self.backend.head
+        return Scoring(self._matrix(head), head.num_classes, head.num_voters)
+
+    def _matrix(self, head: Head) -> Tensor | None:
+        """From averaged channels and a 1 to class scores, (R * K, C + 1); None if the channels are the scores."""
         if self.output == "logits":
             return None
-        weight, bias = self.backend.head.weight, self.backend.head.bias[:, None]
+        weight, bias = head.weight, head.bias[:, None]
         if self.twins is not None:
             order = self.twins.cpu()
             weight, bias = torch.cat([weight, weight[order]], dim=1) / 2, (bias + bias[order]) / 2

@@ -17,7 +17,7 @@ from torch.jit._trace import TracerWarning
 
 from osteon.core.geometry import Index3
 from osteon.inference.agreement import measure_agreement, probe_patch
-from osteon.inference.backends import Head, Output, Precision, Windows, num_views_of
+from osteon.inference.backends import Head, Output, Precision, Windows, computed, num_views_of
 
 NUM_REQUESTS = 2
 
@@ -74,7 +74,7 @@ class OpenVinoBackend:
         return self._compute(torch.from_numpy(batch_BCZYX), "features").numpy()
 
     def logits(self, batch_BCZYX: Windows) -> Windows:
-        """Class scores, float32 (B, K, Z, Y, X)."""
+        """Class scores, float32 (B, R * K, Z, Y, X)."""
         return self._compute(torch.from_numpy(batch_BCZYX), "logits").numpy()
 
     def _compute(self, batch_BCZYX: Tensor, output: Output) -> Tensor:
@@ -141,12 +141,10 @@ class _ChannelsLast(nn.Module):
     takes it as long as a third of the network.
     """
 
-    def __init__(self, network: Any, output: Output) -> None:
+    def __init__(self, network: nn.Module, output: Output) -> None:
         super().__init__()
         self._network = network
         self._output = output
 
     def forward(self, x_BCZYX: Tensor) -> Tensor:
-        network: Any = self._network
-        out: Tensor = network.features(x_BCZYX) if self._output == "features" else network(x_BCZYX)
-        return out.movedim(1, -1)
+        return computed(self._network, self._output)(x_BCZYX).movedim(1, -1)

@@ -63,7 +63,8 @@ class OtherGrid:
 
     Interpolation makes a convex combination of the eight model voxels around a point. Where all eight have the same
     class, so has the point: its score is largest in each of them. Only the points near a boundary are interpolated;
-    the result is that of interpolating all.
+    the result is that of interpolating all. (Of several voters' it need not be: where the eight voxels have elected
+    the same class, the point has it too, without a vote of its own.)
 
     Args:
         image: the grid of the labels.

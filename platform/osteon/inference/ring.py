@@ -1,8 +1,9 @@
 """The ring in which windows are averaged: as deep as one window, whatever the length of the scan.
 
-Legend: C averaged channels, K classes, N voxels. Channel C (the last) holds the sum of weights, so that a matrix
-(K, C + 1) takes a weighted sum to class scores times that sum: W·(Σwf/Σw) + b = (W·Σwf + b·Σw) / Σw. Dividing by a
-positive number changes no argmax, and a voxel that no window covers has zeros everywhere and so class 0, background.
+Legend: C averaged channels, K classes, R voters, N voxels. Channel C (the last) holds the sum of weights, so that a
+matrix (K, C + 1) takes a weighted sum to class scores times that sum: W·(Σwf/Σw) + b = (W·Σwf + b·Σw) / Σw. Dividing
+by a positive number changes no argmax, and a voxel that no window covers has zeros everywhere and so class 0,
+background.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ class Scoring:
     """From summed channels to classes.
 
     Attributes:
-        matrix: (K, C + 1), or None if the channels are class scores themselves.
+        matrix: (R * K, C + 1), or None if the channels are class scores themselves.
         num_classes: K.
+        num_voters: R; the scores of one voter follow those of the one before.
     """
 
     matrix: Tensor | None
     num_classes: int
+    num_voters: int = 1
 
     @property
     def dtype(self) -> torch.dtype:
@@ -45,10 +48,21 @@ class Scoring:
     def classes(self, sums_CN: Tensor) -> Tensor:
         """The class of every column (N,), of `dtype`; ties go to the smaller class.
 
+        Several voters elect it: the class that most of them score highest. Where several classes lead with as many
+        votes each, the one of these whose scores have the largest sum over all voters.
+
         Raises:
             NotFinite: ``output-not-finite``.
         """
         scores = sums_CN[:-1] if self.matrix is None else self.matrix @ sums_CN
+        if self.num_voters == 1:
+            return self._first_of_largest(scores)
+        voters = scores.chunk(self.num_voters)
+        kinds = torch.arange(self.num_classes, dtype=self.dtype, device=scores.device)[:, None]
+        votes = torch.stack([self._first_of_largest(voter) == kinds for voter in voters]).sum(0)
+        return self._first_of_largest(torch.stack(voters).sum(0).masked_fill(votes < votes.amax(0), -torch.inf))
+
+    def _first_of_largest(self, scores: Tensor) -> Tensor:
         # torch.argmax over the outer axis is not vectorised on the CPU; these four passes are, and 8 times faster.
         rank = torch.arange(self.num_classes, 0, -1, dtype=self.dtype, device=scores.device)[:, None]
         hits = (scores == scores.amax(0)).to(self.dtype).mul_(rank).amax(0)

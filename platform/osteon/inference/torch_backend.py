@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from osteon.core.geometry import Index3
 from osteon.inference.agreement import measure_agreement, probe_patch
-from osteon.inference.backends import Head, Output, Windows, num_views_of
+from osteon.inference.backends import OUTPUTS, Head, Output, Windows, computed, num_views_of
 
 TIMED_RUNS = 3  # per memory layout, after one run in which kernels are chosen
 
@@ -63,7 +63,7 @@ class TorchBackend:
         if device.type == "cuda":
             self._layout = self._faster_layout(moved, probe_patch(window_shape, self.num_views).to(device))
         moved = moved.to(memory_format=self._layout)
-        self._forwards: dict[Output, Callable[[Tensor], Tensor]] = {"features": moved.features, "logits": moved.forward}
+        self._forwards = {output: computed(moved, output) for output in OUTPUTS}
         if compiled:
             self._forwards = {output: torch.compile(forward) for output, forward in self._forwards.items()}
         self.agreement = measure_agreement(self.name, network, self._compute, window_shape)
@@ -81,7 +81,7 @@ class TorchBackend:
         return self._compute(torch.from_numpy(batch_BCZYX), "features").numpy()
 
     def logits(self, batch_BCZYX: Windows) -> Windows:
-        """Class scores, float32 (B, K, Z, Y, X)."""
+        """Class scores, float32 (B, R * K, Z, Y, X)."""
         return self._compute(torch.from_numpy(batch_BCZYX), "logits").numpy()
 
     def _compute(self, batch_BCZYX: Tensor, output: Output) -> Tensor:

@@ -40,12 +40,15 @@ class Network(nn.Module):
     Attributes:
         num_views: V, channels of the input.
         num_classes: K.
+        num_voters: networks in one that elect a voxel's class. Where there are several, ``scores(x)`` gives their
+            logits one after the other, ``head(features(x)) == scores(x)``, and forward gives the mean of them.
         stride: what the input's Z, Y and X must be multiples of.
         head: from features to logits.
     """
 
     num_views: int = 1
     num_classes: int
+    num_voters: int = 1
     stride: Index3
     head: nn.Conv3d
 
