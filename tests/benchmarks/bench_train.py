@@ -36,7 +36,7 @@ def main() -> None:
     options = parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="osteon-bench-") as scratch:
         shape = (64, 96, 96) if options.small else (160, 256, 256)
-        steps = 20 if options.small else 80
+        steps = 20 if options.small else 40
         bench = Bench(Path(scratch), write_dataset(Path(scratch) / "data", Scan.make(shape)), steps)
         report(bench.rows(options.rounds), as_json=options.json)
 

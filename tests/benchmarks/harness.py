@@ -74,6 +74,31 @@ def compare(
     return Row(name, peer_name, unit, medians[0], medians[1], aim, rounds)
 
 
+def compare_many(
+    rows: Sequence[tuple[str, Callable[[], float], float]],
+    peer_name: str,
+    *,
+    peer: Callable[[], float],
+    unit: str,
+    rounds: int,
+) -> list[Row]:
+    """Measure several ways of ours against one peer in alternating rounds, after one round each that does not count.
+
+    Args:
+        rows: what is done, by what of ours, and the ratio aimed at.
+        peer_name: by what else.
+        peer: does one round and returns its value in ``unit``.
+        unit: of the values; less is better.
+        rounds: how many count.
+    """
+    everyone = [peer, *(ours for _, ours, _ in rows)]
+    values = [[each() for each in everyone] for _ in range(1 + rounds)][1:]
+    first, *medians = [statistics.median(each) for each in zip(*values, strict=True)]
+    return [
+        Row(name, peer_name, unit, first, mine, aim, rounds) for (name, _, aim), mine in zip(rows, medians, strict=True)
+    ]
+
+
 def ms_per_item(work: Callable[[], object], items: int) -> float:
     """Wall time of ``work`` in milliseconds, for each of its items."""
     began = time.perf_counter()

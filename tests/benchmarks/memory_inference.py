@@ -15,7 +15,7 @@ import torch
 from osteon.core.geometry import Grid, Index3
 from osteon.data.preprocess import Intensity, ModelGrid
 from osteon.models.build import build
-from osteon.models.unet3d import UNet3d
+from osteon.models.network import Network
 from osteon.models.volume_specs import UNet3dSpec
 
 CLASSES = 126
@@ -48,7 +48,7 @@ def main() -> None:
     print(_peak_mb(), time.monotonic() - began)
 
 
-def ours(hu: npt.NDArray[np.int16], network: UNet3d) -> npt.NDArray[np.uint8]:
+def ours(hu: npt.NDArray[np.int16], network: Network) -> npt.NDArray[np.uint8]:
     """Labels by Osteon, every window computed."""
     from osteon.inference.backends import open_backend
     from osteon.inference.in_memory import InMemoryVolume
@@ -64,7 +64,7 @@ def ours(hu: npt.NDArray[np.int16], network: UNet3d) -> npt.NDArray[np.uint8]:
     return labels
 
 
-def monai(hu: npt.NDArray[np.int16], network: UNet3d) -> npt.NDArray[np.uint8]:
+def monai(hu: npt.NDArray[np.int16], network: Network) -> npt.NDArray[np.uint8]:
     """Labels by MONAI, as its tutorials do it."""
     from monai.inferers.utils import sliding_window_inference
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from osteon.models.build import build
-from osteon.models.unet3d import UNet3d
+from osteon.models.network import Network
 from osteon.models.volume_specs import UNet3dSpec
 
 LEARNING_RATE = 3e-3
@@ -51,7 +51,7 @@ class Lesson:
             yield self.input[where][None, None], self.classes[where][None]
 
 
-def fit(lesson: Lesson, spec: UNet3dSpec, minutes: float) -> UNet3d:
+def fit(lesson: Lesson, spec: UNet3dSpec, minutes: float) -> Network:
     """A network of ``spec`` after ``minutes`` of AdamW on cross-entropy and Dice, in bfloat16."""
     torch.manual_seed(0)
     network = build(spec, num_classes=lesson.num_classes)

@@ -14,7 +14,7 @@ from harness import parser
 HERE = Path(__file__).parent
 TABLE = HERE.parents[1] / "docs" / "reference" / "benchmarks.md"
 HEAD = "| benchmark | what | peer | peer's | ours | ratio | aim |\n|---|---|---|---|---|---|---|"
-MARK = "<!-- written by `make bench BENCH_ARGS=--write`; everything below is replaced -->"
+BEGIN, END = "<!-- begin: written by `make bench BENCH_ARGS=--write` -->", "<!-- end -->"
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,9 @@ def main() -> int:
     facts = f"{machine.get('date')}, {machine.get('machine')}, {machine.get('cores')} cores, {chosen.rounds} rounds"
     print(f"{facts}\n\n{table}")
     if chosen.write:
-        kept = TABLE.read_text("utf-8").partition(MARK)[0]
-        TABLE.write_text(f"{kept}{MARK}\n\nMeasured {facts}.\n\n{table}\n", "utf-8")
+        before, _, rest = TABLE.read_text("utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        TABLE.write_text(f"{before}{BEGIN}\n\nMeasured {facts}.\n\n{table}\n\n{END}{after}", "utf-8")
     return int(any(result.printed is None for result in results))
 
 
