@@ -16,6 +16,7 @@ from osteon.cli.cases import cases
 from osteon.cli.evaluate import evaluate
 from osteon.cli.export import export
 from osteon.cli.ingest import ingest
+from osteon.cli.measure import measure
 from osteon.cli.phantom import phantom
 from osteon.cli.recipes import recipes
 from osteon.cli.segment import segment
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (phantom, ingest, cases, verify, export, train, segment, evaluate):
+for command in (phantom, ingest, cases, verify, export, train, segment, evaluate, measure):
     app.command()(command)
 app.add_typer(recipes, name="recipes")
 

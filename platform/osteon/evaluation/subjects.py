@@ -1,0 +1,177 @@
+"""What can be measured: label files, stored cases, datasets; each opens as labels on a grid, with HU if known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from osteon.core.errors import BadInput
+from osteon.core.geometry import Grid
+from osteon.core.labels import LabelTable, table_for
+from osteon.core.volume import Array
+from osteon.storage.case import StoredCase, open_case
+from osteon.storage.dataset import DATASET_KEY, Dataset
+from osteon.storage.importers.names import labelmap, masks, names_near, read_names
+from osteon.storage.readers import (
+    LabelSource,
+    Rejected,
+    ScanSource,
+    find_scans,
+    open_scan,
+    read_labels,
+    read_labels_alone,
+    volume_stem,
+    volume_suffix,
+)
+
+ZARR = ".zarr"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labels in memory.
+
+    Attributes:
+        labels: label ids z, y, x, LPS.
+        grid: where they lie.
+        table: what the ids mean.
+        hu: the scan on the same grid; None if it is not known.
+    """
+
+    labels: Array
+    grid: Grid
+    table: LabelTable
+    hu: Array | None
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A label file or a folder of one-structure masks, with its scan if that is known.
+
+    Attributes:
+        path: of the labels.
+        image: of the scan: a file or a DICOM folder.
+        labels_map: a JSON file of label names; without one, those in the file or beside it are taken.
+    """
+
+    path: Path
+    image: Path | None
+    labels_map: Path | None
+
+    @property
+    def name(self) -> str:
+        """What its results are called."""
+        return volume_stem(self.path)
+
+    @property
+    def source(self) -> str:
+        """Where it is."""
+        return str(self.path)
+
+    def open(self) -> Labelled:
+        """Read the labels, and the scan if there is one.
+
+        Raises:
+            BadInput: ``no-label-names`` and what a labels map is refused for; ``several-scans`` or ``no-scan``.
+            BadScan: what the readers refuse; ``label-grid`` if labels and scan lie on different grids.
+        """
+        source = self._source()
+        table = table_for(entry.name for entry in source.names)
+        with TemporaryDirectory(prefix="osteon-") as scratch:
+            if self.image is None:
+                alone = read_labels_alone(source, table, scratch=Path(scratch))
+                return Labelled(alone.read(), alone.grid, table, None)
+            return _with_scan(source, table, self.image, Path(scratch))
+
+    def _source(self) -> LabelSource:
+        if self.path.is_dir() and (folder := masks(self.path)) is not None:
+            return folder
+        if not self.path.is_file():
+            raise BadInput("no-source", "there is no label file", where=self.source)
+        names = read_names(self.labels_map) if self.labels_map is not None else names_near(self.path)
+        return labelmap(self.path, names)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stored case with labels; its scan is always known."""
+
+    stored: StoredCase
+
+    @property
+    def name(self) -> str:
+        """What its results are called."""
+        return self.stored.case_id
+
+    @property
+    def source(self) -> str:
+        """Where it is."""
+        return self.stored.store.url
+
+    def open(self) -> Labelled:
+        """Read labels and scan.
+
+        Raises:
+            BadInput: ``no-labels``.
+            CorruptData: what was stored is damaged.
+        """
+        whole = (0, 0, 0), self.stored.grid.shape
+        labels, hu = self.stored.labels().read(*whole), self.stored.image().read(*whole)
+        return Labelled(labels.result(), self.stored.grid, self.stored.table, hu.result())
+
+
+Subject = LabelFile | Case
+
+
+def find_subjects(
+    places: Sequence[str], *, cases: Sequence[str] | None, image: Path | None, labels_map: Path | None
+) -> list[Subject]:
+    """What the places hold: label files, folders of masks, cases (``….zarr``), datasets' labelled cases; reads nothing.
+
+    Raises:
+        BadInput: ``cases-and-files``, ``image-and-several``, ``no-cases``, ``same-name``, ``no-dataset``, ``no-case``.
+    """
+    subjects = [subject for place in places for subject in _subjects(place, cases, image, labels_map)]
+    if image is not None and (len(subjects) != 1 or isinstance(subjects[0], Case)):
+        remedy = "measure one label file at a time; stored cases bring their own scan"
+        raise BadInput("image-and-several", "one scan cannot belong to all of these labels", remedy=remedy)
+    if cases is not None and any(isinstance(subject, LabelFile) for subject in subjects):
+        raise BadInput("cases-and-files", "--cases names cases of a dataset, not files", remedy="leave --cases out")
+    names = [subject.name for subject in subjects]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        remedy = "measure them one by one, each with its own --out"
+        raise BadInput("same-name", f"several labels are called {twice[0]!r}", remedy=remedy)
+    return subjects
+
+
+def _subjects(
+    place: str, cases: Sequence[str] | None, image: Path | None, labels_map: Path | None
+) -> Iterator[Subject]:
+    if place.rstrip("/").endswith(ZARR):
+        yield Case(open_case(place))
+    elif "://" not in place and _is_label_file(Path(place)):
+        yield LabelFile(Path(place), image, labels_map)
+    else:
+        dataset = Dataset.open(place)
+        chosen = cases if cases is not None else [row.case_id for row in dataset.catalog() if row.has_labels]
+        if not chosen:
+            raise BadInput("no-cases", "the dataset has no labelled case", where=place)
+        yield from (Case(dataset.case(case_id)) for case_id in chosen)
+
+
+def _is_label_file(path: Path) -> bool:
+    return bool(volume_suffix(path)) or (path.is_dir() and not (path / DATASET_KEY).exists())
+
+
+def _with_scan(source: LabelSource, table: LabelTable, image: Path, scratch: Path) -> Labelled:
+    found = find_scans(image)
+    scans = [each for each in found if isinstance(each, ScanSource)]
+    if len(scans) != 1:
+        refused = next((each.reason for each in found if isinstance(each, Rejected)), f"{len(scans)} scans are there")
+        code = "several-scans" if scans else "no-scan"
+        raise BadInput(code, refused, where=str(image), remedy="name one DICOM, NIfTI, MHA or NRRD scan")
+    scan = open_scan(scans[0], scratch=scratch)
+    labels = read_labels(source, scan, table)
+    return Labelled(labels.read(), scan.grid, table, scan.read())
