@@ -51,7 +51,13 @@ def test_rate_is_never_negative_or_above_the_peak(schedule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)]
+    ("name", "kind"),
+    [
+        ("adamw", torch.optim.AdamW),
+        ("adam", torch.optim.Adam),
+        ("sgd", torch.optim.SGD),
+        ("adadelta", torch.optim.Adadelta),
+    ],
 )
 def test_optimizer_moves_weights_at_the_rate_set(name: str, kind: type[torch.optim.Optimizer]) -> None:
     parameter = nn.Parameter(torch.ones(1))
@@ -60,9 +66,10 @@ def test_optimizer_moves_weights_at_the_rate_set(name: str, kind: type[torch.opt
     set_learning_rate(optimizer, 0.25)
     parameter.grad = 2 * parameter.detach()  # of its square
     optimizer.step()
-    # Adam's first step is the rate itself; SGD with Nesterov momentum 0.99 moves (1 + 0.99) * gradient 2 * rate.
-    moved = 0.25 if name != "sgd" else 0.25 * 2 * 1.99
-    assert parameter.item() == pytest.approx(1 - moved, rel=1e-6)
+    # Adam's first step is the rate itself; SGD with Nesterov momentum 0.99 moves (1 + 0.99) * gradient 2 * rate;
+    # Adadelta, with rho 0.9 and epsilon 1e-6, the root of epsilon / ((1 - rho) * gradient^2 + epsilon) of that.
+    moved = {"sgd": 0.25 * 2 * 1.99, "adadelta": 0.25 * 2 * math.sqrt(1e-6 / (0.1 * 2**2 + 1e-6))}.get(name, 0.25)
+    assert 1 - parameter.item() == pytest.approx(moved, rel=1e-4)
 
 
 def test_sgd_has_nesterov_momentum() -> None:

@@ -8,6 +8,11 @@ import pytest
 import torch
 
 from osteon.data.loader import Batch
+from osteon.models.build import build
+from osteon.models.volume_specs import ClassicUNet3dSpec
+from osteon.training.losses import LossSpec
+from osteon.training.optim import OptimSpec
+from osteon.training.team import Team
 from osteon.training.trainer import Trainer
 
 NewTrainer = Callable[..., Trainer]
@@ -81,3 +86,13 @@ def test_averaged_weights_follow_slowly_and_are_the_ones_judged(new_trainer: New
 def test_the_network_itself_is_judged_without_averaging(new_trainer: NewTrainer) -> None:
     trainer = new_trainer()
     assert trainer.judged is trainer.network
+
+
+def test_averaged_weights_have_the_statistics_of_batch_norms(batches: Batches) -> None:
+    network = build(ClassicUNet3dSpec(channels=(2, 4), num_auxiliary=0), num_classes=3)
+    optim = OptimSpec(ema_decay=0.9)
+    trainer = Trainer(network, LossSpec(), optim, device=torch.device("cpu"), precision="float32", team=Team())
+    losses(trainer, batches, 2)
+    kept, fresh = dict(trainer.judged.named_buffers()), dict(network.named_buffers())
+    assert any(name.endswith("running_mean") for name in kept)
+    assert all(torch.equal(kept[name], fresh[name]) for name in kept)

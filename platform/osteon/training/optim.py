@@ -21,8 +21,10 @@ class OptimSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    optimizer: Literal["adamw", "adam", "sgd"] = Field(
-        default="adamw", description="adamw: weight decay apart from the gradient; sgd: with Nesterov momentum 0.99."
+    optimizer: Literal["adamw", "adam", "sgd", "adadelta"] = Field(
+        default="adamw",
+        description="adamw: weight decay apart from the gradient; sgd: with Nesterov momentum 0.99; adadelta: finds "
+        "its own step sizes, which the learning rate (as published: 1) multiplies.",
     )
     learning_rate: float = Field(default=3e-3, gt=0, description="The highest learning rate of the run.")
     weight_decay: float = Field(default=1e-4, ge=0, description="Decay of the weights towards 0.")
@@ -46,6 +48,13 @@ class OptimSpec(BaseModel):
     )
 
 
+_KINDS: dict[str, type[torch.optim.AdamW | torch.optim.Adam | torch.optim.Adadelta]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "adadelta": torch.optim.Adadelta,  # Zeiler 2012, arXiv:1212.5701
+}
+
+
 def build_optimizer(spec: OptimSpec, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser; its learning rate is set before every step from `learning_rate_at`."""
     chosen = list(parameters)
@@ -53,8 +62,7 @@ def build_optimizer(spec: OptimSpec, parameters: Iterable[nn.Parameter]) -> torc
         return torch.optim.SGD(
             chosen, lr=spec.learning_rate, momentum=MOMENTUM, nesterov=True, weight_decay=spec.weight_decay
         )
-    kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
-    return kind(chosen, lr=spec.learning_rate, weight_decay=spec.weight_decay)
+    return _KINDS[spec.optimizer](chosen, lr=spec.learning_rate, weight_decay=spec.weight_decay)
 
 
 def learning_rate_at(spec: OptimSpec, progress: float) -> float:

@@ -78,6 +78,7 @@ class Trainer:
             progress: share of the run that is done.
         """
         self.network.train()
+        torch.manual_seed(self.step)  # dropout, the only chance inside a network
         rate = learning_rate_at(self._optim, progress)
         set_learning_rate(self._optimizer, rate)
         self._optimizer.zero_grad(set_to_none=True)
@@ -117,6 +118,10 @@ class Trainer:
         decay = min(self._optim.ema_decay, (1 + self.step) / (10 + self.step))
         for kept, fresh in zip(self.average.parameters(), self.network.parameters(), strict=True):
             kept.lerp_(fresh, 1 - decay)
+        for own, statistics in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            own.copy_(statistics)  # of batch norms: averages already
+        for own, statistics in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(fresh)  # batch norm's running means and deviations are averages already
 
 
 class _Supervised(nn.Module):
