@@ -12,6 +12,7 @@ from osteon.cli.segment import segment
 from osteon.core.errors import BadInput, BadScan, OsteonError
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable, table_for
+from osteon.data.prepare import PrepareSpec
 from osteon.data.preprocess import ModelGrid
 from osteon.inference.in_memory import InMemoryVolume, zones_of
 from osteon.inference.windows import StreamSpec
@@ -22,7 +23,7 @@ from osteon.recipes.recipe import Recipe
 from osteon.storage.case import open_case
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
-from osteon.storage.writer import write_case
+from osteon.storage.writer import write_case, write_zarr
 
 TABLE = table_for(["femur_left", "femur_right", "sacrum"])
 app = typer.Typer()
@@ -133,3 +134,31 @@ def test_a_bad_scan_is_refused_by_its_code(model: str, scan_file: Path, tmp_path
     with pytest.raises(BadScan):
         osteon_segment(model, str(torn), str(tmp_path / "labels.mha"), "--backend", "torch")
     assert not (tmp_path / "labels.mha").exists()
+
+
+def test_a_model_of_prepared_femurs_is_applied_to_a_whole_scan(
+    scan: InMemoryVolume, scan_file: Path, tmp_path: Path
+) -> None:
+    table = table_for(["femur_right"])
+    recipe = Recipe(
+        name="femurs",
+        prepare=PrepareSpec(femurs=True, margin_mm=0),
+        model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
+        inference=StreamSpec(window_shape=(16, 16, 16)),
+    )
+    save_bundle(open_store(str(tmp_path / "model")), "", recipe, table, build(recipe.model, num_classes=2), {})
+    ids = np.zeros(scan.array.shape, np.uint8)
+    ids[2:14, 8:16, 12:18], ids[2:14, 8:16, 2:8] = TABLE.ids["femur_left"], TABLE.ids["femur_right"]
+    write_zarr(str(tmp_path / "rough.zarr"), scan.array.astype(np.int16), ids, scan.grid, TABLE)
+    output = tmp_path / "labels.nii.gz"
+    options = ("--backend", "torch", "--labels-from", str(tmp_path / "rough.zarr"))
+    osteon_segment(str(tmp_path / "model"), str(scan_file), str(output), *options)
+    found = sitk.GetArrayFromImage(sitk.ReadImage(output))[:, :, ::-1]
+    assert found.shape == scan.grid.shape
+    assert {TABLE.names[id_] for id_ in np.unique(found[:, :, 10:]) if id_} <= {"femur_left"}
+    assert {TABLE.names[id_] for id_ in np.unique(found[:, :, :10]) if id_} <= {"femur_right"}
+    assert found.any()
+    names = json.loads(output.with_name("labels.nii.gz.labels.json").read_text())
+    assert set(names.values()) == {"femur_left", "femur_right"}
+    with pytest.raises(BadInput, match="no-guide"):
+        osteon_segment(str(tmp_path / "model"), str(scan_file), str(output), "--backend", "torch")

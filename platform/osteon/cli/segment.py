@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from osteon.core.labels import LabelTable
     from osteon.core.volume import Volume, Zones
+    from osteon.data.prepare import Guide, PrepareSpec
     from osteon.inference.postprocess import Labels
     from osteon.inference.segmenter import Segmenter
+    from osteon.storage.case import StoredCase
     from osteon.storage.provenance import Provenance
 
 ZARR = ".zarr"
@@ -41,6 +44,12 @@ def segment(
     no_skip: Annotated[
         bool, typer.Option("--no-skip", help="Compute every window, also where the scan is too dark for bone.")
     ] = False,
+    labels_from: Annotated[
+        str | None,
+        typer.Option(
+            "--labels-from", metavar="CASE", help="A .zarr whose labels show the bones, for models of prepared scans."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Label the bones of a scan; the labels lie on the scan's own grid, voxel for voxel."""
@@ -49,38 +58,59 @@ def segment(
     _check_output(output)
     bundle = load_bundle(model)
     segmenter = segmenter_of(bundle, backend)
-    with _opened(input_) as scan:
-        labels, seconds = _run(segmenter.exact() if no_skip else segmenter, scan, shown=not as_json)
-        _write(output, labels, scan, segmenter)
-    volumes_ml = _volumes_ml(labels, segmenter, scan)
+    with _opened(input_, labels_from) as scan:
+        found = _run(segmenter.exact() if no_skip else segmenter, bundle.recipe.prepare, scan, shown=not as_json)
+        _write(output, found, scan)
+    volumes_ml = _volumes_ml(found, scan)
     if as_json:
         engine = {"backend": segmenter.backend.name, "agreement": segmenter.backend.agreement}
-        found = {"output": output, "seconds": round(seconds, 3), "volumes_ml": volumes_ml, "model": bundle.digest}
-        print(json.dumps(found | engine))
+        seconds = round(found.seconds, 3)
+        facts = {"output": output, "seconds": seconds, "volumes_ml": volumes_ml, "model": bundle.digest}
+        print(json.dumps(facts | engine))
     else:
-        print(f"{len(volumes_ml)} bones in {seconds:.1f} s with {segmenter.backend.name}; the labels are in {output}")
+        engine_name = segmenter.backend.name
+        print(f"{len(volumes_ml)} bones in {found.seconds:.1f} s with {engine_name}; the labels are in {output}")
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """What is segmented: ``levels`` is the stored pyramid, if there is one."""
+    """What is segmented: ``levels`` is the stored pyramid, if there is one; ``guide`` labels that show the bones."""
 
     image: Volume
     levels: Sequence[Volume]
     zones: Zones
     provenance: Provenance
+    guide: Guide | None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Labels on the scan's grid, their names, and the seconds they took."""
+
+    labels: Labels
+    table: LabelTable
+    seconds: float
 
 
 @contextmanager
-def _opened(input_: str) -> Iterator[_Scan]:
+def _opened(input_: str, labels_from: str | None) -> Iterator[_Scan]:
     from osteon.storage.case import open_case
 
+    guide = None if labels_from is None else _guide(open_case(labels_from))
     if input_.rstrip("/").endswith(ZARR) or "://" in input_:
         case = open_case(input_)
-        yield _Scan(case.image(), [case.image(level) for level in range(case.num_levels)], case.zones, case.provenance)
+        levels = [case.image(level) for level in range(case.num_levels)]
+        own = _guide(case) if case.has_labels else None
+        yield _Scan(case.image(), levels, case.zones, case.provenance, guide or own)
         return
     with tempfile.TemporaryDirectory(prefix="osteon-") as scratch:
-        yield _read(Path(input_), Path(scratch))
+        yield replace(_read(Path(input_), Path(scratch)), guide=guide)
+
+
+def _guide(case: StoredCase) -> Guide:
+    from osteon.data.prepare import Guide
+
+    return Guide([case.labels(level) for level in range(case.num_levels)], case.table)
 
 
 def _read(path: Path, scratch: Path) -> _Scan:
@@ -100,10 +130,12 @@ def _read(path: Path, scratch: Path) -> _Scan:
         raise BadInput("no-scan", "no scan is found there", where=str(path), remedy="give DICOM, NIfTI, MHA or NRRD")
     scan = open_scan(sources[0], scratch=scratch)
     hu = scan.read()
-    return _Scan(InMemoryVolume(hu, scan.grid), (), zones_of(hu), scan.provenance)
+    return _Scan(InMemoryVolume(hu, scan.grid), (), zones_of(hu), scan.provenance, None)
 
 
-def _run(segmenter: Segmenter, scan: _Scan, *, shown: bool) -> tuple[Labels, float]:
+def _run(segmenter: Segmenter, spec: PrepareSpec, scan: _Scan, *, shown: bool) -> _Found:
+    from osteon.inference.prepared import must_prepare, restored_table, segment_prepared
+
     started, percent = time.perf_counter(), 0.0
     with progress_bar("segmenting %", 100, shown=shown and sys.stderr.isatty()) as bar:
 
@@ -112,15 +144,20 @@ def _run(segmenter: Segmenter, scan: _Scan, *, shown: bool) -> tuple[Labels, flo
             bar.advance(100 * done / total - percent)
             percent = 100 * done / total
 
-        labels = segmenter.segment(scan.image, scan.zones, count, levels=scan.levels)
-    return labels, time.perf_counter() - started
+        if must_prepare(spec, scan.provenance.derivation):
+            labels = segment_prepared(segmenter, scan.levels or (scan.image,), spec, scan.guide, count)
+            table = restored_table(segmenter.table, spec)
+        else:
+            labels = segmenter.segment(scan.image, scan.zones, count, levels=scan.levels)
+            table = segmenter.table
+    return _Found(labels, table, time.perf_counter() - started)
 
 
-def _volumes_ml(labels: Labels, segmenter: Segmenter, scan: _Scan) -> dict[str, float]:
+def _volumes_ml(found: _Found, scan: _Scan) -> dict[str, float]:
     """Millilitres by bone, of the bones that were found."""
-    voxels = np.bincount(labels.ravel(), minlength=segmenter.table.labels[-1].id + 1)
+    voxels = np.bincount(found.labels.ravel(), minlength=found.table.labels[-1].id + 1)
     voxel_ml = float(np.prod(scan.image.grid.spacing_mm)) / 1000
-    return {name: round(float(voxels[id_]) * voxel_ml, 3) for id_, name in segmenter.table.names.items() if voxels[id_]}
+    return {name: round(float(voxels[id_]) * voxel_ml, 3) for id_, name in found.table.names.items() if voxels[id_]}
 
 
 def _check_output(output: str) -> None:
@@ -134,13 +171,13 @@ def _check_output(output: str) -> None:
         raise BadInput("output-format", f"{output!r} cannot be written", remedy=remedy)
 
 
-def _write(output: str, labels: Labels, scan: _Scan, segmenter: Segmenter) -> None:
+def _write(output: str, found: _Found, scan: _Scan) -> None:
     from osteon.storage.export import write_scan
     from osteon.storage.writer import write_zarr
 
     grid = scan.image.grid
     if output.rstrip("/").endswith(ZARR):
         hu: npt.NDArray[np.int16] = scan.image.read((0, 0, 0), grid.shape).result().astype(np.int16, copy=False)
-        write_zarr(output, hu, labels, grid, segmenter.table, scan.provenance)
+        write_zarr(output, hu, found.labels, grid, found.table, scan.provenance)
     else:
-        write_scan(Path(output), labels, grid, scan.provenance, table=segmenter.table)
+        write_scan(Path(output), found.labels, grid, scan.provenance, table=found.table)
