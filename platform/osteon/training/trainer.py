@@ -120,8 +120,6 @@ class Trainer:
             kept.lerp_(fresh, 1 - decay)
         for own, statistics in zip(self.average.buffers(), self.network.buffers(), strict=True):
             own.copy_(statistics)  # of batch norms: averages already
-        for own, statistics in zip(self.average.buffers(), self.network.buffers(), strict=True):
-            kept.copy_(fresh)  # batch norm's running means and deviations are averages already
 
 
 class _Supervised(nn.Module):
