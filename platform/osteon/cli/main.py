@@ -18,6 +18,7 @@ from osteon.cli.export import export
 from osteon.cli.ingest import ingest
 from osteon.cli.measure import measure
 from osteon.cli.phantom import phantom
+from osteon.cli.prepare import prepare
 from osteon.cli.recipes import recipes
 from osteon.cli.segment import segment
 from osteon.cli.train import train
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (phantom, ingest, cases, verify, export, train, segment, evaluate, measure):
+for command in (phantom, ingest, cases, verify, export, prepare, train, segment, evaluate, measure):
     app.command()(command)
 app.add_typer(recipes, name="recipes")
 
