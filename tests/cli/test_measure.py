@@ -16,6 +16,7 @@ from osteon.core.geometry import Grid
 from osteon.core.labels import table_for
 from osteon.storage.dataset import Dataset
 from osteon.storage.export import write_scan
+from osteon.storage.stores import open_store
 from osteon.storage.writer import write_case
 
 TABLE = table_for(["femur_left", "sacrum"])
@@ -117,6 +118,13 @@ def test_cases_of_a_dataset_bring_their_scan(
     assert (subject["subject"], subject["source"]) == ("two", dataset.case("two").store.url)
     assert subject["bones"][0]["hu"]["mean"] == 300
     assert (tmp_path / "out" / "two" / "sacrum.stl").exists()
+
+
+def test_results_go_to_object_storage(files: Path, s3_url: str) -> None:
+    osteon_measure(str(files / "case.nrrd"), "--out", s3_url, "--mesh", "ply")
+
+    names = ["case/femur_left.ply", "case/sacrum.ply", "measurements.csv", "measurements.json"]
+    assert open_store(s3_url).list() == names
 
 
 def test_one_bad_label_file_never_stops_the_others(files: Path) -> None:

@@ -124,18 +124,31 @@ def test_a_dataset_gives_its_labelled_cases_or_those_named(dataset: Dataset, lab
 
 def test_what_cannot_belong_together_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     place, file, scan = dataset.url, str(tmp_path / "labels.nrrd"), tmp_path / "ct.nii.gz"
-    same = str(tmp_path / "other" / "labels.nii.gz")
     for places, cases, image, code in (
         ([file, file.replace("labels", "more")], None, scan, "image-and-several"),
         ([place], ["one"], scan, "image-and-several"),
         ([file], ["one"], None, "cases-and-files"),
-        ([file, same], None, None, "same-name"),
+        ([file, file.replace(".nrrd", ".mha")], None, None, "same-name"),
+        ([place, dataset.case("one").store.url], None, None, "same-name"),
         ([place], ["three"], None, "no-case"),
         ([str(tmp_path / "nowhere")], None, None, "no-dataset"),
     ):
         with pytest.raises(BadInput) as caught:
             find_subjects(places, cases=cases, image=image, labels_map=None)
         assert caught.value.code == code
+
+
+def test_files_of_one_name_are_called_after_their_folders(tmp_path: Path) -> None:
+    places = [str(tmp_path / name) for name in ("a/labels.nrrd", "b/labels.nii.gz", "b/other.nrrd")]
+
+    subjects = find_subjects(places, cases=None, image=None, labels_map=None)
+
+    assert [subject.name for subject in subjects] == ["a-labels", "b-labels", "other"]
+
+
+def test_a_map_of_names_is_not_for_cases(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="names-known"):
+        find_subjects([dataset.url], cases=None, image=None, labels_map=tmp_path / "names.json")
 
 
 def test_a_dataset_without_labels_and_a_missing_file_say_so(tmp_path: Path) -> None:

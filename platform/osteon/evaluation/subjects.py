@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,19 +52,16 @@ class LabelFile:
     """A label file or a folder of one-structure masks, with its scan if that is known.
 
     Attributes:
+        name: what its results are called.
         path: of the labels.
         image: of the scan: a file or a DICOM folder.
         labels_map: a JSON file of label names; without one, those in the file or beside it are taken.
     """
 
+    name: str
     path: Path
     image: Path | None
     labels_map: Path | None
-
-    @property
-    def name(self) -> str:
-        """What its results are called."""
-        return volume_stem(self.path)
 
     @property
     def source(self) -> str:
@@ -131,19 +129,35 @@ def find_subjects(
     """What the places hold: label files, folders of masks, cases (``….zarr``), datasets' labelled cases; reads nothing.
 
     Raises:
-        BadInput: ``cases-and-files``, ``image-and-several``, ``no-cases``, ``same-name``, ``no-dataset``, ``no-case``.
+        BadInput: ``cases-and-files``, ``image-and-several``, ``names-known``, ``no-cases``, ``same-name``,
+            ``no-dataset``, ``no-case``.
     """
     subjects = [subject for place in places for subject in _subjects(place, cases, image, labels_map)]
-    if image is not None and (len(subjects) != 1 or isinstance(subjects[0], Case)):
+    files = sum(isinstance(subject, LabelFile) for subject in subjects)
+    if image is not None and not files == len(subjects) == 1:
         remedy = "measure one label file at a time; stored cases bring their own scan"
         raise BadInput("image-and-several", "one scan cannot belong to all of these labels", remedy=remedy)
-    if cases is not None and any(isinstance(subject, LabelFile) for subject in subjects):
+    if labels_map is not None and files < len(subjects):
+        raise BadInput("names-known", "stored cases name their own labels", remedy="leave --labels-map out")
+    if cases is not None and files:
         raise BadInput("cases-and-files", "--cases names cases of a dataset, not files", remedy="leave --cases out")
-    names = [subject.name for subject in subjects]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    return _told_apart(subjects)
+
+
+def _told_apart(subjects: Sequence[Subject]) -> list[Subject]:
+    """The same; files of one name, each in a folder of its own, are called after their folders, too."""
+    counts = Counter(subject.name for subject in subjects)
+    named = [
+        replace(subject, name=f"{subject.path.absolute().parent.name}-{subject.name}")
+        if isinstance(subject, LabelFile) and counts[subject.name] > 1
+        else subject
+        for subject in subjects
+    ]
+    name, times = Counter(subject.name for subject in named).most_common(1)[0]
+    if times > 1:
         remedy = "measure them one by one, each with its own --out"
-        raise BadInput("same-name", f"several labels are called {twice[0]!r}", remedy=remedy)
-    return subjects
+        raise BadInput("same-name", f"several labels are called {name!r}", remedy=remedy)
+    return named
 
 
 def _subjects(
@@ -152,7 +166,8 @@ def _subjects(
     if place.rstrip("/").endswith(ZARR):
         yield Case(open_case(place))
     elif "://" not in place and _is_label_file(Path(place)):
-        yield LabelFile(Path(place), image, labels_map)
+        path = Path(place)
+        yield LabelFile(volume_stem(path), path, image, labels_map)
     else:
         dataset = Dataset.open(place)
         chosen = cases if cases is not None else [row.case_id for row in dataset.catalog() if row.has_labels]
