@@ -144,6 +144,14 @@ def test_anisotropic_outputs_see_labels_thinned_along_their_own_axes() -> None:
     torch.testing.assert_close(SupervisedLoss(LossSpec())([output], [labels]), expected)
 
 
+def test_outputs_of_one_resolution_count_alike() -> None:
+    labels = torch.randint(0, 3, (1, 4, 4, 4))
+    outputs = [Output(torch.randn(1, 3, 4, 4, 4)) for _ in range(3)]
+    loss = DiceCrossEntropy(LossSpec())
+    expected = torch.stack([loss(output.logits_BKZYX, labels) for output in outputs]).mean()
+    torch.testing.assert_close(SupervisedLoss(LossSpec())(outputs, [labels]), expected)
+
+
 def test_branches_are_summed_each_against_the_labels_of_its_view() -> None:
     labels = [torch.randint(0, 3, (1, 4, 4, 4)) for _ in range(3)]
     outputs = [Output(torch.randn(1, 3, 4, 4, 4), view) for view in range(3)]

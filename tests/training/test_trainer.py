@@ -9,6 +9,7 @@ import torch
 
 from osteon.data.loader import Batch
 from osteon.models.build import build
+from osteon.models.slice_specs import FCNSpec
 from osteon.models.volume_specs import ClassicUNet3dSpec
 from osteon.training.losses import LossSpec
 from osteon.training.optim import OptimSpec
@@ -55,6 +56,33 @@ def test_restored_state_goes_on_as_if_never_interrupted(
     assert start + losses(second, batches, 8) == expected
     for kept, resumed in zip(unbroken.judged.parameters(), second.judged.parameters(), strict=True):
         assert torch.equal(kept, resumed)
+
+
+def dropping_trainer(**optim: Any) -> Trainer:
+    """A trainer of a network with dropout and batch norm."""
+    torch.manual_seed(3)
+    network = FCNSpec(channels=(4, 6, 8), hidden=16).build(3)
+    spec = OptimSpec.model_validate({"learning_rate": 1e-2, **optim})
+    return Trainer(network, LossSpec(), spec, device=torch.device("cpu"), precision="float32", team=Team())
+
+
+def test_a_resumed_run_drops_the_features_that_the_unbroken_one_did(batches: Batches) -> None:
+    expected = losses(dropping_trainer(), batches, 6)
+    first = dropping_trainer()
+    start = losses(first, batches, 3)
+    torch.rand(7)  # whatever else happens to torch's own chance
+    second = dropping_trainer()
+    second.load_state_dict(through_bytes(first.state_dict()))
+    assert start + losses(second, batches, 6) == expected
+
+
+def test_averaged_network_has_the_statistics_of_the_batches(batches: Batches) -> None:
+    trainer = dropping_trainer(ema_decay=0.99)
+    losses(trainer, batches, 3)
+    kept, now = dict(trainer.judged.named_buffers()), dict(trainer.network.named_buffers())
+    assert kept.keys() == now.keys()
+    assert all(torch.equal(kept[name], now[name]) for name in now)
+    assert any(name.endswith("running_mean") and value.any() for name, value in kept.items())
 
 
 def test_bfloat16_computes_roughly_the_same_loss(new_trainer: NewTrainer, batches: Batches) -> None:

@@ -125,7 +125,8 @@ class SupervisedLoss(nn.Module):
     """The loss of everything a network gives: the unweighted sum over views of their outputs, finer ones counting more.
 
     Coarser outputs of a view are deep supervision: the n-th counts as ``spec.auxiliary`` to the n, and the weights of
-    a view add up to 1 (nnU-Net). Branches for contexts are summed as in Schnider et al. 2022, section 2.2.
+    a view add up to 1 (nnU-Net). Outputs of one resolution count alike: networks in one that are trained side by side.
+    Branches for contexts are summed as in Schnider et al. 2022, section 2.2.
     """
 
     def __init__(self, spec: LossSpec) -> None:
@@ -147,7 +148,8 @@ class SupervisedLoss(nn.Module):
     def _of_view(self, outputs: Sequence[Output], view: int, labels_BZYX: Tensor, progress: float) -> Tensor:
         mine = [output for output in outputs if output.view == view]
         factor = self.spec.auxiliary * ((1 - progress) if self.spec.auxiliary_decay else 1)
-        weights = [factor**level for level in range(len(mine))]
+        steps = sorted({output.step for output in mine})
+        weights = [factor ** steps.index(output.step) for output in mine]
         parts = []
         for weight, output in zip(weights, mine, strict=True):
             z, y, x = output.step
