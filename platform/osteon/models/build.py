@@ -7,6 +7,14 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag
 
 from osteon.models.network import Network, NetworkSpec
+from osteon.models.slice_specs import (
+    FCNSpec,
+    MultiAxialSpec,
+    PretrainedUNet2dSpec,
+    PSPNetSpec,
+    SegNet2dSpec,
+    UNet2dSpec,
+)
 from osteon.models.view_specs import MultiResolutionSpec
 from osteon.models.volume_specs import (
     ClassicUNet3dSpec,
@@ -28,6 +36,14 @@ SPECS: dict[str, type[NetworkSpec]] = {
     "hooknet": MultiResolutionSpec,
     "mrn": MultiResolutionSpec,
     "sneakynet": MultiResolutionSpec,
+    "fcn32": FCNSpec,
+    "fcn8": FCNSpec,
+    "pspnet": PSPNetSpec,
+    "unet2d": UNet2dSpec,
+    "segnet2d": SegNet2dSpec,
+    "unet2d-vgg16": PretrainedUNet2dSpec,
+    "unet2d-resnet50": PretrainedUNet2dSpec,
+    "multiaxial": MultiAxialSpec,
 }
 """Whose numbers they are, by ``architecture``."""
 
@@ -45,7 +61,13 @@ ModelSpec = Annotated[
     | Annotated[KiUNet3dSpec, Tag("KiUNet3dSpec")]
     | Annotated[VNetSpec, Tag("VNetSpec")]
     | Annotated[NnUNetSpec, Tag("NnUNetSpec")]
-    | Annotated[MultiResolutionSpec, Tag("MultiResolutionSpec")],
+    | Annotated[MultiResolutionSpec, Tag("MultiResolutionSpec")]
+    | Annotated[FCNSpec, Tag("FCNSpec")]
+    | Annotated[PSPNetSpec, Tag("PSPNetSpec")]
+    | Annotated[UNet2dSpec, Tag("UNet2dSpec")]
+    | Annotated[SegNet2dSpec, Tag("SegNet2dSpec")]
+    | Annotated[PretrainedUNet2dSpec, Tag("PretrainedUNet2dSpec")]
+    | Annotated[MultiAxialSpec, Tag("MultiAxialSpec")],
     Discriminator(_kind_of),
 ]
 """The numbers of any network Osteon can build."""
