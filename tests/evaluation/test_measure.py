@@ -144,9 +144,9 @@ def test_the_bones_present_are_those_with_voxels(labels: Labels, table: LabelTab
 
 
 def test_what_does_not_fit_is_refused(labels: Labels, table: LabelTable) -> None:
-    with pytest.raises(BadInput, match=r"labels of shape \(29, 32, 34\).*grid-mismatch"):
+    with pytest.raises(BadInput, match=r"label volume has shape \(29, 32, 34\).*grid-mismatch"):
         measure_bones(labels[1:], GRID, table)
-    with pytest.raises(BadInput, match=r"the image of shape.*grid-mismatch"):
+    with pytest.raises(BadInput, match=r"the image volume has shape.*grid-mismatch"):
         measure_bones(labels, GRID, table, hu=np.zeros((3, 3, 3), np.int16))
     with pytest.raises(BadInput, match=r"600 HU.*no-image"):
         measure_bones(labels, GRID, table, cortex_hu=600)

@@ -140,9 +140,9 @@ class _Bone:
 
 
 def _check(labels: Array, grid: Grid, hu: Array | None, cortex_hu: float | None) -> None:
-    for name, array in (("labels", labels), ("image", hu)):
+    for name, array in (("label", labels), ("image", hu)):
         if array is not None and array.shape != grid.shape:
-            what = f"the {name} of shape {array.shape} do not fill the grid {grid.shape}"
+            what = f"the {name} volume has shape {array.shape}, its grid {grid.shape}"
             raise BadInput("grid-mismatch", what, remedy="resample both onto one grid")
     if cortex_hu is not None and hu is None:
         remedy = "give the scan, too"

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from osteon.core.errors import BadInput
+from osteon.core.errors import BadInput, BadScan
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable, table_for
 from osteon.core.volume import Array
-from osteon.storage.case import StoredCase, open_case
+from osteon.storage.case import open_case
 from osteon.storage.dataset import DATASET_KEY, Dataset
 from osteon.storage.importers.names import labelmap, masks, names_near, read_names
+from osteon.storage.plan import case_prefix
 from osteon.storage.readers import (
     LabelSource,
     Rejected,
@@ -94,30 +95,27 @@ class LabelFile:
 
 @dataclass(frozen=True)
 class Case:
-    """A stored case with labels; its scan is always known."""
+    """A stored case with labels; its scan is always known.
 
-    stored: StoredCase
+    Attributes:
+        name: what its results are called.
+        source: its URL.
+    """
 
-    @property
-    def name(self) -> str:
-        """What its results are called."""
-        return self.stored.case_id
-
-    @property
-    def source(self) -> str:
-        """Where it is."""
-        return self.stored.store.url
+    name: str
+    source: str
 
     def open(self) -> Labelled:
         """Read labels and scan.
 
         Raises:
-            BadInput: ``no-labels``.
+            BadInput: ``no-case`` or ``no-labels``.
             CorruptData: what was stored is damaged.
         """
-        whole = (0, 0, 0), self.stored.grid.shape
-        labels, hu = self.stored.labels().read(*whole), self.stored.image().read(*whole)
-        return Labelled(labels.result(), self.stored.grid, self.stored.table, hu.result())
+        stored = open_case(self.source)
+        whole = (0, 0, 0), stored.grid.shape
+        labels, hu = stored.labels().read(*whole), stored.image().read(*whole)
+        return Labelled(labels.result(), stored.grid, stored.table, hu.result())
 
 
 Subject = LabelFile | Case
@@ -164,16 +162,23 @@ def _subjects(
     place: str, cases: Sequence[str] | None, image: Path | None, labels_map: Path | None
 ) -> Iterator[Subject]:
     if place.rstrip("/").endswith(ZARR):
-        yield Case(open_case(place))
+        yield Case(PurePosixPath(place).stem, place)
     elif "://" not in place and _is_label_file(Path(place)):
         path = Path(place)
         yield LabelFile(volume_stem(path), path, image, labels_map)
     else:
-        dataset = Dataset.open(place)
-        chosen = cases if cases is not None else [row.case_id for row in dataset.catalog() if row.has_labels]
-        if not chosen:
-            raise BadInput("no-cases", "the dataset has no labelled case", where=place)
-        yield from (Case(dataset.case(case_id)) for case_id in chosen)
+        yield from _cases_of(Dataset.open(place), cases)
+
+
+def _cases_of(dataset: Dataset, named: Sequence[str] | None) -> Iterator[Case]:
+    labelled = [row.case_id for row in dataset.catalog() if row.has_labels]
+    chosen = labelled if named is None else named
+    if not chosen:
+        raise BadInput("no-cases", "the dataset has no labelled case", where=dataset.url)
+    if unknown := sorted(set(chosen) - set(labelled)):
+        remedy = "`osteon cases` lists those there are"
+        raise BadInput("no-case", f"there is no labelled case {unknown[0]!r}", where=dataset.url, remedy=remedy)
+    yield from (Case(case_id, dataset.store.child(*case_prefix(case_id).split("/")).url) for case_id in chosen)
 
 
 def _is_label_file(path: Path) -> bool:
@@ -183,10 +188,11 @@ def _is_label_file(path: Path) -> bool:
 def _with_scan(source: LabelSource, table: LabelTable, image: Path, scratch: Path) -> Labelled:
     found = find_scans(image)
     scans = [each for each in found if isinstance(each, ScanSource)]
+    if not scans and (refused := [each for each in found if isinstance(each, Rejected)]):
+        raise BadScan(refused[0].code, refused[0].reason, where=refused[0].where)
     if len(scans) != 1:
-        refused = next((each.reason for each in found if isinstance(each, Rejected)), f"{len(scans)} scans are there")
-        code = "several-scans" if scans else "no-scan"
-        raise BadInput(code, refused, where=str(image), remedy="name one DICOM, NIfTI, MHA or NRRD scan")
+        code, remedy = "several-scans" if scans else "no-scan", "name one DICOM, NIfTI, MHA or NRRD scan"
+        raise BadInput(code, f"{len(scans)} scans are there", where=str(image), remedy=remedy)
     scan = open_scan(scans[0], scratch=scratch)
     labels = read_labels(source, scan, table)
     return Labelled(labels.read(), scan.grid, table, scan.read())

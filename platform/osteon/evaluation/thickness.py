@@ -55,9 +55,7 @@ class _Rays:
         """Length of each ray's first stretch at or above the level; NaN where it is not the cortex of the bone."""
         profile = self._sample(density, self.depths_mm)
         above = profile >= level
-        touching = above[
-            :, 0
-        ].copy()  # dense before the bone begins: a neighbour, so this one begins at its own surface
+        touching = above[:, 0].copy()  # dense before the bone begins, a neighbour: this one begins at its surface
         above[touching, :STEPS_PER_VOXEL] = False
         first = above.argmax(axis=1)
         ended = ~above & (np.arange(above.shape[1]) > first[:, None])
@@ -65,8 +63,9 @@ class _Rays:
         begin = np.where(touching & (first == STEPS_PER_VOXEL), 0.0, self._crossing(profile, first, level))
         end = self._crossing(profile, last, level)
         beyond = self._sample(inside, (end + self.step_mm)[:, None])[:, 0] >= 0.5
-        found = above.any(axis=1) & ended.any(axis=1) & (begin <= MAX_DEPTH_MM) & beyond
-        return np.where(found, end - begin, np.nan)
+        length = end - begin
+        found = above.any(axis=1) & ended.any(axis=1) & (begin <= MAX_DEPTH_MM) & (length <= MAX_THICKNESS_MM)
+        return np.where(found & beyond, length, np.nan)
 
     def _crossing(self, profile: npt.NDArray[np.float32], index: npt.NDArray[np.intp], level: float) -> Floats:
         """The depth between the sample ``index`` and the one before at which a straight line meets the level."""
@@ -77,11 +76,6 @@ class _Rays:
         return np.asarray(self.depths_mm[index - 1] + share * self.step_mm)
 
     def _sample(self, values: npt.NDArray[np.float32], depths_mm: Floats) -> npt.NDArray[np.float32]:
-        """(n, depths) by trilinear interpolation; beyond the array the nearest voxel counts."""
-        positions = (
-            self.points[:, None]
-            + self.directions[:, None]
-            * np.broadcast_to(depths_mm, (len(self.points), np.shape(depths_mm)[-1]))[..., None]
-        )
-        index = self.grid.index_of(positions)
+        """(n, k) at depths (k,) or (n, k) by trilinear interpolation; beyond the array the nearest voxel counts."""
+        index = self.grid.index_of(self.points[:, None] + self.directions[:, None] * depths_mm[..., None])
         return np.asarray(map_coordinates(values, np.moveaxis(index, -1, 0), order=1, mode="nearest"))
