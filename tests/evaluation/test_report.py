@@ -9,20 +9,16 @@ from osteon.core.errors import Conflict
 from osteon.core.geometry import Grid
 from osteon.core.labels import Label, LabelTable
 from osteon.evaluation.metrics import compare_labels
-from osteon.evaluation.pictures import Picture
-from osteon.evaluation.report import (
-    MAX_NAMED,
-    MAX_PICTURED_CASES,
-    check_free,
+from osteon.evaluation.page import (
     format_count,
     format_mm,
     format_percent,
     format_score,
     format_signed_count,
     format_signed_percent,
-    render_html,
-    write_report,
 )
+from osteon.evaluation.pictures import Picture
+from osteon.evaluation.report import MAX_NAMED, MAX_PICTURED_CASES, check_free, picture_key, render_html, write_report
 from osteon.evaluation.scores import CaseScores
 from osteon.evaluation.summary import Report, RunFacts, summarise
 
@@ -93,7 +89,8 @@ class Page(HTMLParser):
 def test_json_and_page_are_written_and_the_json_reads_back(report: Report, tmp_path: Path) -> None:
     write_report(report, {"a": (picture(),)}, str(tmp_path / "out"))
 
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.html", "report.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["pictures", "report.html", "report.json"]
+    assert (tmp_path / "out" / picture_key("a", "axial")).read_bytes() == picture().png
     assert Report.model_validate_json((tmp_path / "out" / "report.json").read_text()) == report
 
 

@@ -23,7 +23,8 @@ from osteon.evaluation.scores import CaseScores
 from osteon.evaluation.summary import Report, RunFacts, summarise
 from osteon.inference.backends import Backend, BackendName
 from osteon.inference.segmenter import Segmenter
-from osteon.jobs.evaluate_cases import Choice, Held, choose_cases, name_some, split_of_model
+from osteon.jobs.evaluate_cases import Choice, Held, choose_cases, name_some, seconds_per_step, split_of_model
+from osteon.models.network import num_parameters
 from osteon.recipes.bundle import Bundle, load_bundle, segmenter_of
 from osteon.storage.case import StoredCase
 from osteon.storage.dataset import Dataset
@@ -173,6 +174,8 @@ def _facts(
         backend=backend.name,
         started=started.isoformat(timespec="seconds"),
         seconds=seconds,
+        num_parameters=num_parameters(plan.bundle.network),
+        seconds_per_step=seconds_per_step(bundle_url),
         unscored_model_bones=_unscored([plan.bundle.table], plan.tables),
         unscored_dataset_bones=_unscored([case.table for case in plan.cases], plan.tables),
         versions={"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -61,18 +63,35 @@ def split_of_model(url: str, bundle: Bundle, dataset: Dataset) -> Split | None:
     A model in its run's folder has the run's record beside it; elsewhere its recipe may name the cases. A run on a
     dataset of another name says nothing: its case ids may be other scans, and its scans may have other ids.
     """
-    store = open_store(url)
-    if store.url.endswith(f"/{MODEL}"):
-        try:
-            record = RunFolder(open_store(store.url.removesuffix(f"/{MODEL}"))).record()
-        except BadInput:
-            pass  # the model was moved away from its run
-        else:
-            return record.split if record.dataset == dataset.name else None
+    folder = run_of_model(url)
+    if folder is not None:
+        record = folder.record()
+        return record.split if record.dataset == dataset.name else None
     plan = bundle.recipe.training
     if plan.training_cases is None or plan.validation_cases is None:
         return None
     return Split(tuple(sorted(plan.training_cases)), tuple(sorted(plan.validation_cases)))
+
+
+def run_of_model(url: str) -> RunFolder | None:
+    """The folder of the run that a model lies in; None if it was moved away from it."""
+    store = open_store(url)
+    if not store.url.endswith(f"/{MODEL}"):
+        return None
+    folder = RunFolder(open_store(store.url.removesuffix(f"/{MODEL}")))
+    try:
+        folder.record()
+    except BadInput:
+        return None
+    return folder
+
+
+def seconds_per_step(url: str) -> float | None:
+    """Wall time of a training step: the median between lines of the log of the run that a model lies in."""
+    folder = run_of_model(url)
+    lines = [line for line in folder.metrics() if line["kind"] == "train"] if folder else []
+    rates = [(b["elapsed_s"] - a["elapsed_s"]) / (b["step"] - a["step"]) for a, b in itertools.pairwise(lines)]
+    return statistics.median(rates) if rates else None
 
 
 def _named(names: Sequence[str], labelled: dict[str, bool], where: str) -> list[str]:

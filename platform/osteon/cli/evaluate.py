@@ -66,7 +66,8 @@ def evaluate(
 
 
 def _sentence(report: Report, out: str) -> str:
-    from osteon.evaluation.report import REPORT_HTML, format_mm, format_score
+    from osteon.evaluation.page import format_mm, format_score
+    from osteon.evaluation.report import REPORT_HTML
 
     overall = report.overall
     cases = "1 case" if len(report.cases) == 1 else f"{len(report.cases)} cases"

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from osteon.cli.cases import cases
+from osteon.cli.compare import compare
 from osteon.cli.evaluate import evaluate
 from osteon.cli.export import export
 from osteon.cli.ingest import ingest
@@ -21,6 +22,7 @@ from osteon.cli.phantom import phantom
 from osteon.cli.prepare import prepare
 from osteon.cli.recipes import recipes
 from osteon.cli.segment import segment
+from osteon.cli.synthesise import synthesise
 from osteon.cli.train import train
 from osteon.cli.verify import verify
 from osteon.core.errors import BadInput, OsteonError
@@ -34,7 +36,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (phantom, ingest, cases, verify, export, prepare, train, segment, evaluate, measure):
+COMMANDS = (
+    phantom,
+    synthesise,
+    ingest,
+    cases,
+    verify,
+    export,
+    prepare,
+    train,
+    segment,
+    evaluate,
+    compare,
+    measure,
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(recipes, name="recipes")
 

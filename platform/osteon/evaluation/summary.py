@@ -111,6 +111,8 @@ class RunFacts(Score):
         backend: what computed the network.
         started: time in UTC, ISO 8601.
         seconds: of segmentation, by case.
+        num_parameters: of the network; ``None`` in reports of Osteon 0.1.
+        seconds_per_step: of training, the median over the run's log; ``None`` where the run is not beside the model.
         unscored_model_bones: bones the model knows and the dataset has no label for.
         unscored_dataset_bones: bones the dataset has labels for and the model does not know.
         versions: of Osteon and the libraries the numbers hang on.
@@ -128,6 +130,8 @@ class RunFacts(Score):
     backend: str
     started: str
     seconds: dict[str, float]
+    num_parameters: int | None = None
+    seconds_per_step: float | None = None
     unscored_model_bones: tuple[str, ...]
     unscored_dataset_bones: tuple[str, ...]
     versions: dict[str, str]
