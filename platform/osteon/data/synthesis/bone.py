@@ -43,6 +43,7 @@ class Bones:
         core_hu: of the trabecular bone.
         marrow_hu: of what lies deep in it.
         rough: share that the trabecular HU deviates by.
+        uneven: share that the shell's thickness deviates by along one bone.
         edge_mm: how deep below the labelled surface the bone begins: annotators differ.
     """
 
@@ -51,6 +52,7 @@ class Bones:
     core_hu: Field
     marrow_hu: Field
     rough: float
+    uneven: float
     edge_mm: float
 
     @classmethod
@@ -69,17 +71,19 @@ class Bones:
             core[id_] = min(max(core_hu * (1.0 + person.about(f"core {name}", 0.25)), 50.0), 350.0)
             is_long = name.startswith(_LONG)
             marrow[id_] = person.between(f"marrow {name}", -60.0, 60.0) if is_long else core[id_]
-        return cls(shell, thick, core, marrow, person.between("rough", 0.1, 0.5), person.about("edge", 0.6))
+        rough, uneven = person.between("rough", 0.1, 0.6), person.between("uneven", 0.1, 0.5)
+        return cls(shell, thick, core, marrow, rough, uneven, person.about("edge", 0.6))
 
     def paint(self, hu: Field, structure: Array, depth_mm: Field, voxel_mm: float, texture: Texture) -> None:
         """Paint the bones over ``hu``; edges are one voxel soft, as thin walls do not fill their voxels."""
         at = np.flatnonzero(self.cortex_mm[structure])
-        id_, depth, grain = structure.ravel()[at], depth_mm.ravel()[at], texture.grain.ravel()[at]
-        depth = depth - np.float32(self.edge_mm)
+        id_, depth = structure.ravel()[at], depth_mm.ravel()[at] - np.float32(self.edge_mm)
+        grain, lumps = texture.grain.ravel()[at], texture.lumps.ravel()[at]
         deep = np.clip((depth - np.float32(_MARROW_DEPTH_MM)) / np.float32(6.0), 0.0, 1.0)
         core = self.core_hu[id_] + deep * (self.marrow_hu[id_] - self.core_hu[id_])
-        core += np.float32(self.rough) * np.abs(core) * grain
-        inner = np.clip(np.float32(0.5) + (depth - self.cortex_mm[id_]) / np.float32(voxel_mm), 0.0, 1.0)
+        core += np.float32(self.rough) * np.abs(core) * (np.float32(0.6) * grain + lumps)
+        shell_mm = self.cortex_mm[id_] * np.maximum(np.float32(1.0) + np.float32(self.uneven) * lumps, np.float32(0.1))
+        inner = np.clip(np.float32(0.5) + (depth - shell_mm) / np.float32(voxel_mm), 0.0, 1.0)
         bone = self.cortex_hu[id_] + inner * (core - self.cortex_hu[id_])
         share = np.clip(np.float32(0.5) + depth / np.float32(voxel_mm), 0.0, 1.0)
         before = hu.ravel()[at]

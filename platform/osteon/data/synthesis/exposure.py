@@ -70,11 +70,11 @@ class Exposure:
 
 
 def _soften(fine: Integers, axis: int, variance: float) -> Integers:
-    """Blur along an axis by a kernel of a variance in voxels²: (1, m, 1) has 2 / (m + 2), and m is at least 1."""
+    """Blur along an axis by a kernel of a variance in voxels²: (1, m, 1) has 2 / (m + 2), and m is at least 2."""
     if variance < _FINEST or fine.shape[axis] < 2:
         return fine
-    passes = math.ceil(variance * 1.5)
-    middle = max(1, round(2.0 * passes / variance - 2.0))
+    passes = math.ceil(variance * 2.0)
+    middle = max(2, round(2.0 * passes / variance - 2.0))
     for _ in range(passes):
         fine = blur(fine, axis, middle) // (middle + 2)
     return fine
