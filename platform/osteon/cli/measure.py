@@ -29,7 +29,7 @@ MeshChoice = Literal["vtp", "ply", "stl", "none"]
 
 def measure(
     labels: Annotated[
-        list[str], typer.Argument(metavar="LABELS...", help="Label files, folders of masks, cases (.zarr) or datasets.")
+        list[str], typer.Argument(metavar="LABELS", help="Label files, folders of masks, cases (.zarr) or datasets.")
     ],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder or s3:// URL for tables and meshes.")],
     image: Annotated[
