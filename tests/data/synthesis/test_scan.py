@@ -1,4 +1,7 @@
 import hashlib
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -25,6 +28,16 @@ def test_the_same_seed_and_case_give_the_same_voxels_everywhere(scans: list[Synt
         digest.update(scan.hu.astype("<i2").tobytes() + scan.labels.astype("u1").tobytes())
 
     assert digest.hexdigest() == GOLDEN
+
+
+def test_the_voxels_are_the_same_without_vector_instructions() -> None:
+    """NumPy picks its loops by processor; what it can leave out, another processor may not have."""
+    build = np.show_config(mode="dicts")
+    assert build is not None
+    plain = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(build["SIMD Extensions"].get("found", []))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "everywhere"]
+    shown = subprocess.run(command, env=plain, capture_output=True, text=True)
+    assert "1 passed" in shown.stdout, shown.stdout
 
 
 def test_other_cases_and_seeds_give_other_scans(
