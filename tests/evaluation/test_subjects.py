@@ -87,14 +87,19 @@ def test_an_image_must_lie_on_the_labels_grid(tmp_path: Path, labels: Labels, gr
 
 
 def test_a_folder_of_masks_is_one_subject(tmp_path: Path, labels: Labels) -> None:
-    for name, id_ in (("femur_left", FEMUR), ("hip_left", HIP)):
-        sitk.WriteImage(sitk.GetImageFromArray((labels == id_).astype(np.uint8)), tmp_path / f"{name}.nii.gz")
+    for body in ("s1", "s2"):
+        masks = tmp_path / body / "segmentations"
+        masks.mkdir(parents=True)
+        for name, id_ in (("femur_left", FEMUR), ("hip_left", HIP)):
+            sitk.WriteImage(sitk.GetImageFromArray((labels == id_).astype(np.uint8)), masks / f"{name}.nii.gz")
 
-    subject = only(tmp_path)
+    subject = only(tmp_path / "s1")
     opened = subject.open()
 
-    assert subject.name == tmp_path.name
+    assert subject.name == "s1"
     np.testing.assert_array_equal(np.bincount(opened.labels.ravel()), np.bincount(labels.ravel()))
+    with pytest.raises(BadInput, match=r"labels of 2 bodies.*several-labels"):
+        only(tmp_path).open()
 
 
 @pytest.fixture
@@ -155,8 +160,8 @@ def test_a_dataset_without_labels_and_a_missing_file_say_so(tmp_path: Path) -> N
     empty = Dataset.create(str(tmp_path / "empty"), "empty", LabelTable(()))
     with pytest.raises(BadInput, match=r"no labelled case.*no-cases"):
         find_subjects([empty.url], cases=None, image=None, labels_map=None)
-    with pytest.raises(BadInput, match=r"no label file.*no-source"):
+    with pytest.raises(BadInput, match=r"no such file.*no-source"):
         only(tmp_path / "gone.nrrd").open()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(BadInput, match=r"no label file.*no-source"):
+    with pytest.raises(BadInput, match=r"holds no label files.*no-source"):
         only(tmp_path / "folder").open()

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 from osteon.core.errors import BadInput, BadScan
 from osteon.core.geometry import Grid
-from osteon.core.labels import LabelTable, table_for
+from osteon.core.labels import LabelTable
 from osteon.core.volume import Array
 from osteon.storage.case import open_case
 from osteon.storage.dataset import DATASET_KEY, Dataset
-from osteon.storage.importers.names import labelmap, masks, names_near, read_names
+from osteon.storage.importers.bare_labels import find_bare_labels, full_table
 from osteon.storage.plan import case_prefix
 from osteon.storage.readers import (
     LabelSource,
@@ -73,24 +73,20 @@ class LabelFile:
         """Read the labels, and the scan if there is one.
 
         Raises:
-            BadInput: ``no-label-names`` and what a labels map is refused for; ``several-scans`` or ``no-scan``.
+            BadInput: ``no-source``, ``no-label-names`` and what a labels map is refused for; ``several-labels``,
+                ``several-scans`` or ``no-scan``.
             BadScan: what the readers refuse; ``label-grid`` if labels and scan lie on different grids.
         """
-        source = self._source()
-        table = table_for(entry.name for entry in source.names)
+        sources = find_bare_labels(self.path, self.labels_map)
+        if len(sources) != 1:
+            what, remedy = f"labels of {len(sources)} bodies are there", "name them one by one"
+            raise BadInput("several-labels", what, where=self.source, remedy=remedy)
+        source, table = sources[0], full_table(sources)
         with TemporaryDirectory(prefix="osteon-") as scratch:
             if self.image is None:
                 alone = read_labels_alone(source, table, scratch=Path(scratch))
                 return Labelled(alone.read(), alone.grid, table, None)
             return _with_scan(source, table, self.image, Path(scratch))
-
-    def _source(self) -> LabelSource:
-        if self.path.is_dir() and (folder := masks(self.path)) is not None:
-            return folder
-        if not self.path.is_file():
-            raise BadInput("no-source", "there is no label file", where=self.source)
-        names = read_names(self.labels_map) if self.labels_map is not None else names_near(self.path)
-        return labelmap(self.path, names)
 
 
 @dataclass(frozen=True)
