@@ -20,7 +20,7 @@ help:  ## list the targets
 
 .venv/bench: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,serve,bench]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nnunetv2==2.8.1 acvl-utils batchgenerators
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nnunetv2==2.8.1 acvl-utils batchgenerators dynamic-network-architectures
 	touch $@
 
 demo: .venv/runtime  ## phantom scans in, a trained network, a segmentation and a report out

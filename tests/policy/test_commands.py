@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -25,12 +26,19 @@ def _lines(document: Path, program: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in found]
 
 
+def _command(root: TyperGroup, words: list[str]) -> Any:
+    """What the words name: a command, or a command of a group."""
+    command = root.commands.get(words[0])
+    inner = command.commands.get(words[1]) if isinstance(command, TyperGroup) and len(words) > 1 else None
+    return inner or command
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_osteon_commands_exist(document: Path) -> None:
     root = typer.main.get_command(app)
     assert isinstance(root, TyperGroup)
     for words in _lines(document, "osteon"):
-        command, options = root.commands.get(words[0]), [word for word in words if word.startswith("--")]
+        command, options = _command(root, words), [word for word in words if word.startswith("--")]
         assert command is not None or words[0].startswith("-"), words
         known = {option for parameter in (command or root).params for option in (*parameter.opts, "--help", "--debug")}
         assert {option.partition("=")[0] for option in options} <= known, words

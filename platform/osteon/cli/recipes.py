@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from osteon.core.errors import BadInput
 
 recipes = typer.Typer(help="Packaged recipes.", invoke_without_command=True)
 
@@ -16,7 +19,7 @@ def list_recipes(context: typer.Context) -> None:
 
     if context.invoked_subcommand is None:
         for name in packaged_recipes():
-            print(f"{name:12} {load_recipe(name).description}")
+            print(f"{name:28} {load_recipe(name).description}")
 
 
 @recipes.command()
@@ -27,3 +30,30 @@ def show(
     from osteon.recipes.recipe import load_recipe
 
     print(load_recipe(name).to_documented_yaml(), end="")
+
+
+@recipes.command()
+def nnunet(
+    data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Folder or s3:// URL of the dataset.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the recipe there instead of printing it.")
+    ] = None,
+    memory_gb: Annotated[
+        float, typer.Option("--memory-gb", min=1, help="Memory of the accelerator that a step may fill.")
+    ] = 8,
+) -> None:
+    """Derive a recipe from a dataset as nnU-Net configures its 3d_fullres network: grid, patch, network, batch."""
+    from osteon.recipes.configure import configure
+    from osteon.storage.dataset import Dataset
+
+    if out and out.exists():
+        raise BadInput("file-exists", "there is a file already", where=str(out), remedy="name another, or remove it")
+    dataset = Dataset.open(data)
+    name = out.stem if out else f"nnunet-{dataset.name}"
+    recipe = configure(dataset.catalog(), dataset.fingerprint(), name=name, memory_gb=memory_gb)
+    text = recipe.to_documented_yaml()
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, "utf-8")
+        print(f"{recipe.description} It is in {out}")
