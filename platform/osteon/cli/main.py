@@ -21,6 +21,7 @@ from osteon.cli.measure import measure
 from osteon.cli.phantom import phantom
 from osteon.cli.prepare import prepare
 from osteon.cli.recipes import recipes
+from osteon.cli.restore import restore
 from osteon.cli.segment import segment
 from osteon.cli.synthesise import synthesise
 from osteon.cli.train import train
@@ -46,6 +47,7 @@ COMMANDS = (
     prepare,
     train,
     segment,
+    restore,
     evaluate,
     compare,
     measure,

@@ -134,7 +134,7 @@ def _read(path: Path, scratch: Path) -> _Scan:
 
 
 def _run(segmenter: Segmenter, spec: PrepareSpec, scan: _Scan, *, shown: bool) -> _Found:
-    from osteon.inference.prepared import must_prepare, restored_table, segment_prepared
+    from osteon.inference.prepared import must_prepare, segment_prepared
 
     started, percent = time.perf_counter(), 0.0
     with progress_bar("segmenting %", 100, shown=shown and sys.stderr.isatty()) as bar:
@@ -145,8 +145,7 @@ def _run(segmenter: Segmenter, spec: PrepareSpec, scan: _Scan, *, shown: bool) -
             percent = 100 * done / total
 
         if must_prepare(spec, scan.provenance.derivation):
-            labels = segment_prepared(segmenter, scan.levels or (scan.image,), spec, scan.guide, count)
-            table = restored_table(segmenter.table, spec)
+            labels, table = segment_prepared(segmenter, scan.levels or (scan.image,), spec, scan.guide, count)
         else:
             labels = segmenter.segment(scan.image, scan.zones, count, levels=scan.levels)
             table = segmenter.table

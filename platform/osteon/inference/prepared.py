@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import numpy as np
+from typing import cast
 
 from osteon.core.chain import Derivation
 from osteon.core.errors import BadInput
-from osteon.core.labels import BACKGROUND, LabelTable, other_side, table_for
+from osteon.core.labels import LabelTable
 from osteon.core.volume import Volume
-from osteon.data.prepare import Guide, PrepareSpec, plan_scan, prepare_hu, restore_labels
+from osteon.data.prepare import Guide, Part, PrepareSpec, plan_scan, prepare_hu, restore_parts
 from osteon.inference.in_memory import InMemoryVolume, zones_of
 from osteon.inference.postprocess import Labels
 from osteon.inference.segmenter import Segmenter
@@ -31,23 +30,16 @@ def must_prepare(spec: PrepareSpec, derivation: Derivation | None) -> bool:
     return False
 
 
-def restored_table(table: LabelTable, spec: PrepareSpec) -> LabelTable:
-    """The bones that restored labels may hold: where left ones were mirrored, those of both sides."""
-    if not spec.femurs:
-        return table
-    return table_for(name for label in table.labels for name in (label.name, other_side(label.name)))
-
-
 def segment_prepared(
     segmenter: Segmenter,
     levels: Sequence[Volume],
     spec: PrepareSpec,
     guide: Guide | None,
     on_progress: Callable[[int, int], None] | None = None,
-) -> Labels:
-    """Label ids of every voxel of a scan, z, y, x, of `restored_table`; where two derived cases overlap, the first's.
+) -> tuple[Labels, LabelTable]:
+    """Label ids of every voxel of a scan, z, y, x, and their names; where two derived cases overlap, the first's.
 
-    A derived case and its labels are held whole, besides the labels of the scan.
+    Derived cases are held whole, HU of one and labels of all, besides the labels of the scan.
 
     Args:
         segmenter: of the model.
@@ -59,17 +51,16 @@ def segment_prepared(
     Raises:
         BadInput: as `plan_scan`.
     """
-    source, plans = levels[0].grid, plan_scan(levels, guide, spec)
-    result = np.full(source.shape, BACKGROUND, restored_table(segmenter.table, spec).dtype)
+    plans, parts = plan_scan(levels, guide, spec), []
     for number, plan in enumerate(plans):
         hu = prepare_hu(levels, plan, spec, (0, plan.grid.shape[0]))
-        part = _part(on_progress, number, len(plans)) if on_progress else None
-        labels = segmenter.segment(InMemoryVolume(hu, plan.grid), zones_of(hu), part)
-        restored = restore_labels(labels, plan.chain, source)
-        np.copyto(result, restored, where=result == BACKGROUND, casting="unsafe")
-    return result
+        progress = _share(on_progress, number, len(plans)) if on_progress else None
+        labels = segmenter.segment(InMemoryVolume(hu, plan.grid), zones_of(hu), progress)
+        parts.append(Part(labels, segmenter.table, plan.chain))
+    restored, table = restore_parts(parts, levels[0].grid)
+    return cast(Labels, restored), table
 
 
-def _part(on_progress: Callable[[int, int], None], number: int, count: int) -> Callable[[int, int], None]:
-    """Progress of one of several parts, as if all had as many windows."""
+def _share(on_progress: Callable[[int, int], None], number: int, count: int) -> Callable[[int, int], None]:
+    """Progress of one of several cases, as if all had as many windows."""
     return lambda done, total: on_progress(number * total + done, count * total)
