@@ -77,6 +77,14 @@ def test_rotations_are_orthonormal_and_reach_their_limit_only() -> None:
     assert 20 < angle.max() < 20 * math.sqrt(3) + 1  # three angles of up to 20° about axes at right angles
 
 
+def test_turning_about_z_alone_keeps_every_slice_in_its_plane() -> None:
+    spec = AffineSpec(probability=1, rotation_deg=45, scale=(1, 1), axes=("z",))
+    matrix, _ = draw_affine(spec, 50, torch.arange(50), torch.Generator().manual_seed(0))
+    assert torch.equal(matrix[:, 0], torch.tensor([1.0, 0.0, 0.0]).expand(50, 3))
+    assert torch.equal(matrix[:, :, 0], torch.tensor([1.0, 0.0, 0.0]).expand(50, 3))
+    assert matrix[:, 1, 2].abs().max() > 0.5
+
+
 def test_scale_magnifies_the_content() -> None:
     labels = sphere((40, 40, 40), (1, 1, 1), 8)
     volume = labels.sum().item()

@@ -6,6 +6,7 @@ Lengths are millimetres, so anisotropic voxels rotate as the body would. Beyond 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,9 @@ class AffineSpec(Transform):
     probability: Probability = 0.5
     rotation_deg: NonNegativeFloat = Field(
         default=15.0, description="Largest angle about each axis, either way, in degrees."
+    )
+    axes: tuple[Literal["z", "y", "x"], ...] = Field(
+        default=("z", "y", "x"), description="Axes that are turned about; z alone turns axial slices in their plane."
     )
     scale: Range = Field(default=(0.85, 1.2), description="Magnification of the content, the same on all axes.")
     translation_mm: NonNegativeFloat = Field(
@@ -87,7 +91,8 @@ def draw_affine(spec: AffineSpec, num_samples: int, rows: Tensor, generator: Gen
     """From output to input mm about the centre: matrices (B, 3, 3) and shifts (B, 3); identity off ``rows``."""
     count = len(rows)
     limit = math.radians(spec.rotation_deg)
-    angles = draw_between((-limit, limit), (count, 3), generator)
+    turned = torch.tensor([float(axis in spec.axes) for axis in ("z", "y", "x")])
+    angles = draw_between((-limit, limit), (count, 3), generator) * turned
     scale = draw_between(spec.scale, (count, 1, 1), generator)
     skew = draw_between((-spec.shear, spec.shear), (count, 3, 3), generator).triu(1)
     matrix, shift = torch.eye(3).repeat(num_samples, 1, 1), torch.zeros(num_samples, 3)
