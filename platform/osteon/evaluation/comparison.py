@@ -45,7 +45,7 @@ class SystemRow(Score):
         dsc_median: over all counted bones with a Dice above 0, with the 16 and 84 % quantiles (Schnider et al. 2022,
             table 2).
         nonzero_share: share of the counted bones with a Dice above 0 (Schnider).
-        volume_error: median of the absolute relative error of the volume (proximal femur, seeds D).
+        volume_error: median of the absolute relative error of the volume (Deng et al. 2022).
         images_per_second: 1 / mean seconds of a scan, reading included (Li's FPS); None without times.
         ms_per_slice: mean milliseconds of an axial slice (Krawczyk); None without times.
         num_parameters: of the network; None if the report does not say.

@@ -1,4 +1,4 @@
-"""Volumes of a bone's compartments against a reference, as seed D reports them. Knows label arrays; no files.
+"""Volumes of a bone's compartments against a reference, as Deng et al. 2022 report them. Knows label arrays; no files.
 
 The relative error is |V - V_ref| / V_ref, as in its comparison of femoral volumes (all below 5 % there).
 """

@@ -1,7 +1,8 @@
 """Cortical and trabecular bone from two segmentations of one: its outer (periosteal) and inner (endosteal) contour.
 
-The protocol of seed D, the proximal femur in quantitative CT (arXiv 2021): one network finds all that lies inside the
-periosteal contour, another all inside the endosteal one; cortical = periosteal - endosteal, trabecular = endosteal.
+The protocol of Deng et al. 2022, "A deep learning-based approach to automatic proximal femur segmentation in
+quantitative CT images", Med. Biol. Eng. Comput. 60: one network finds all that lies inside the periosteal contour,
+another all inside the endosteal one; cortical = periosteal - endosteal, trabecular = endosteal.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def remove_islands(labels: Labels, spec: PostprocessSpec, spacing_mm: Vector3) -
 def keep_largest(labels: Labels) -> Labels:
     """Set all but the largest piece of every label to background, in place; of equal ones the first is kept.
 
-    For bones that a scan shows whole, as in Saillard 2023 (seed B) and the proximal femur (seed D); ribs and
+    For bones that a scan shows whole, as in Saillard et al. 2023 and Deng et al. 2022; ribs and
     fractured bones come in several pieces.
     """
     for block, id_ in _bones(labels):
