@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osteon.core.errors import BadInput
+from osteon.jobs.pretrained import locate_weights
 from osteon.jobs.run_folder import RunRecord
 from osteon.models.build import build
 from osteon.models.network import num_parameters
@@ -54,7 +55,7 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
             remedy="ingest scans with labels, or name other training cases",
         )
     record = RunRecord(
-        recipe=recipe,
+        recipe=locate_weights(recipe),
         dataset=dataset.name,
         training=split.training,
         validation=split.validation,

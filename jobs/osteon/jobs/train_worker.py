@@ -25,6 +25,7 @@ from osteon.evaluation.overlap import dice_per_class
 from osteon.inference.backends import Backend, open_backend
 from osteon.inference.segmenter import Segmenter
 from osteon.inference.torch_backend import TorchBackend
+from osteon.jobs.pretrained import start_from_weights
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.jobs.tracking import Tracking
 from osteon.models.build import build
@@ -71,8 +72,8 @@ def work(task: WorkerTask, team: Team, device: torch.device) -> None:
     folder = RunFolder(open_store(task.run))
     record = folder.record()
     plan = record.recipe.training
-    trainer = new_trainer(record, team, device)
     found = folder.checkpoints.latest()
+    trainer = new_trainer(record, team, device, from_weights=found is None)
     if found is not None:
         trainer.load_state_dict(found[1])
     if len(set(team.gather(trainer.step))) > 1:
@@ -86,11 +87,20 @@ def work(task: WorkerTask, team: Team, device: torch.device) -> None:
         run(trainer, loader, plan, team, _LeadingSession(record, dataset, trainer, team, folder, tracking))
 
 
-def new_trainer(record: RunRecord, team: Team, device: torch.device) -> Trainer:
-    """The state at step 0: the same weights on every worker and in every attempt."""
+def new_trainer(record: RunRecord, team: Team, device: torch.device, *, from_weights: bool = False) -> Trainer:
+    """The state at step 0: the same weights on every worker and in every attempt.
+
+    Args:
+        record: of the run.
+        team: the other workers.
+        device: where to train.
+        from_weights: put in the weights that the recipe starts from, if any; needless where a checkpoint follows.
+    """
     recipe = record.recipe
     torch.manual_seed(recipe.training.seed)
     network = build(recipe.model, num_classes=len(record.labels) + 1)
+    if from_weights:
+        start_from_weights(recipe, network)
     return Trainer(network, recipe.loss, recipe.optim, device=device, precision=recipe.training.precision, team=team)
 
 
