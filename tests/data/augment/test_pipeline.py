@@ -10,12 +10,16 @@ from osteon.data.loader import Batch
 
 MakeBatch = Callable[..., Batch]
 KINDS = list(AugmentSpec.model_fields)
+SURE: dict[str, dict[str, object]] = {  # so strong that it shows in small patches
+    "dropout": {"share": (0.5, 0.6), "hole_mm": (1.0, 2.0)},
+    "perspective": {"strength": 0.4},
+}
 
 
 def only(kind: str | None, probability: float = 1.0) -> AugmentSpec:
     """A spec with one kind of augmentation, or with all."""
     chances = {name: {"probability": probability if kind in (None, name) else 0.0} for name in KINDS}
-    return AugmentSpec.model_validate(chances)
+    return AugmentSpec.model_validate({name: chances[name] | SURE.get(name, {}) for name in KINDS})
 
 
 def tensors(batch: Batch) -> Iterator[torch.Tensor]:
@@ -41,7 +45,7 @@ def test_every_kind_changes_the_image_and_leaves_its_input_alone(
     assert all(
         not torch.equal(ours, theirs) for ours, theirs in zip(result.image_BCZYX, batch.image_BCZYX, strict=True)
     )
-    moves = kind in ("affine", "elastic", "flip")
+    moves = kind in ("affine", "elastic", "crop", "perspective", "flip")
     assert torch.equal(result.labels_BZYX, batch.labels_BZYX) is not moves
     assert all(tensor.isfinite().all() for tensor in tensors(result))
 
@@ -51,7 +55,7 @@ def test_a_step_is_augmented_alike_whenever_it_runs(make_batch: MakeBatch, table
     batch = make_batch(num_contexts=1)
     first = augment(batch, only(kind), table, generator_for(3, 1, 7))
     assert same(augment(batch, only(kind), table, generator_for(3, 1, 7)), first)
-    if kind != "flip":  # which has no strength that could differ
+    if kind not in ("flip", "invert"):  # which have no strength that could differ
         others = [generator_for(4, 1, 7), generator_for(3, 0, 7), generator_for(3, 1, 8)]
         assert not any(same(augment(batch, only(kind), table, other), first) for other in others)
 
@@ -73,6 +77,18 @@ def test_labels_hold_only_what_was_there(make_batch: MakeBatch, table: LabelTabl
         labels = augment(batch, only(None), table, generator_for(0, 0, step)).labels_BZYX
         assert labels.dtype == torch.uint8
         assert set(labels.flatten().tolist()) <= {0, 3, 4}
+
+
+def test_published_kinds_that_few_need_are_off_by_default() -> None:
+    spec = AugmentSpec()
+    chances = {name: getattr(spec, name).probability for name in KINDS}
+    assert {name for name, chance in chances.items() if chance == 0} == {
+        "crop",
+        "perspective",
+        "sharpen",
+        "invert",
+        "dropout",
+    }
 
 
 def test_unknown_settings_are_refused_by_name() -> None:

@@ -3,7 +3,14 @@ import torch
 from pydantic import ValidationError
 
 from osteon.core.geometry import Vector3
-from osteon.data.augment.sharpness import BlurSpec, LowResolutionSpec, blur, lower_resolution
+from osteon.data.augment.sharpness import (
+    BlurSpec,
+    LowResolutionSpec,
+    SharpenSpec,
+    blur,
+    lower_resolution,
+    sharpen,
+)
 
 
 def generator() -> torch.Generator:
@@ -53,3 +60,11 @@ def test_low_resolution_leaves_views_that_are_coarser_already() -> None:
 def test_resolution_cannot_be_raised() -> None:
     with pytest.raises(ValidationError, match=r"must not be below 1, as 0.5 is"):
         LowResolutionSpec(factor=(0.5, 2.0))
+
+
+def test_sharpening_adds_what_blurring_takes_away() -> None:
+    image = torch.randn(1, 1, 9, 10, 11, generator=generator())
+    blurred, sharp = image.clone(), image.clone()
+    blur([blurred], BlurSpec(probability=1, sigma_mm=(1.5, 1.5)), ((1.0, 2.0, 1.0),), generator())
+    sharpen([sharp], SharpenSpec(probability=1, strength=(0.5, 0.5), sigma_mm=1.5), ((1.0, 2.0, 1.0),), generator())
+    torch.testing.assert_close(sharp, image + (image - blurred) / 2)

@@ -6,7 +6,9 @@ from osteon.data.augment.tone import (
     BrightnessSpec,
     ContrastSpec,
     GammaSpec,
+    InvertSpec,
     bend_gamma,
+    invert,
     shift_brightness,
     stretch_contrast,
 )
@@ -58,3 +60,10 @@ def test_factors_are_positive(wrong: tuple[float, float]) -> None:
         ContrastSpec(factor=wrong)
     with pytest.raises(ValidationError, match="must be above 0"):
         GammaSpec(exponent=wrong)
+
+
+def test_negative_keeps_the_range_of_all_views() -> None:
+    views = [torch.tensor([1.0, 2.0, 4.0]).reshape(1, 1, 1, 1, 3), torch.tensor([0.0, 3.0, 6.0]).reshape(1, 1, 1, 1, 3)]
+    invert(views, InvertSpec(probability=1), torch.Generator().manual_seed(0))
+    assert views[0].flatten().tolist() == [5.0, 4.0, 2.0]
+    assert views[1].flatten().tolist() == [6.0, 3.0, 0.0]

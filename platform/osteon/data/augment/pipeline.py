@@ -10,15 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator
 
 from osteon.core.labels import LabelTable
+from osteon.data.augment.crop import CropSpec, crop
+from osteon.data.augment.dropout import DropoutSpec, drop
 from osteon.data.augment.flip import FlipSpec, flip
 from osteon.data.augment.noise import NoiseSpec, add_noise
-from osteon.data.augment.sharpness import BlurSpec, LowResolutionSpec, blur, lower_resolution
+from osteon.data.augment.perspective import PerspectiveSpec, tilt
+from osteon.data.augment.sharpness import BlurSpec, LowResolutionSpec, SharpenSpec, blur, lower_resolution, sharpen
 from osteon.data.augment.spatial import AffineSpec, ElasticSpec, warp
 from osteon.data.augment.tone import (
     BrightnessSpec,
     ContrastSpec,
     GammaSpec,
+    InvertSpec,
     bend_gamma,
+    invert,
     shift_brightness,
     stretch_contrast,
 )
@@ -32,13 +37,18 @@ class AugmentSpec(BaseModel):
 
     affine: AffineSpec = Field(default=AffineSpec(), description="Rotation, zoom, shift, shear.")
     elastic: ElasticSpec = Field(default=ElasticSpec(), description="Smooth deformation.")
+    crop: CropSpec = Field(default=CropSpec(), description="Sides cut off or padded, then stretched; off by default.")
+    perspective: PerspectiveSpec = Field(default=PerspectiveSpec(), description="Slices seen aslant; off by default.")
     flip: FlipSpec = Field(default=FlipSpec(), description="Mirroring, with left and right swapped.")
     noise: NoiseSpec = Field(default=NoiseSpec(), description="Gaussian noise.")
     blur: BlurSpec = Field(default=BlurSpec(), description="Gaussian blur.")
+    sharpen: SharpenSpec = Field(default=SharpenSpec(), description="Unsharp masking; off by default.")
     brightness: BrightnessSpec = Field(default=BrightnessSpec(), description="A constant added.")
     contrast: ContrastSpec = Field(default=ContrastSpec(), description="Contrast stretched or shrunk.")
     low_resolution: LowResolutionSpec = Field(default=LowResolutionSpec(), description="Coarser voxels.")
     gamma: GammaSpec = Field(default=GammaSpec(), description="A power of the grey value.")
+    invert: InvertSpec = Field(default=InvertSpec(), description="The negative; off by default.")
+    dropout: DropoutSpec = Field(default=DropoutSpec(), description="Lost voxels and lumps of them; off by default.")
 
     @classmethod
     def disabled(cls) -> AugmentSpec:
@@ -58,13 +68,18 @@ def augment(batch: Batch, spec: AugmentSpec, table: LabelTable, generator: Gener
     views = [view.clone() for view in (batch.image_BCZYX, *batch.contexts)]
     labels = [each.clone() for each in batch.labels]
     warp(views, labels, spec.affine, spec.elastic, batch.spacing_mm, generator)
+    crop(views, labels, spec.crop, batch.spacing_mm, generator)
+    tilt(views, labels, spec.perspective, batch.spacing_mm, generator)
     flip(views, labels, spec.flip, table, generator)
     add_noise(views, spec.noise, generator)
     blur(views, spec.blur, batch.spacing_mm, generator)
+    sharpen(views, spec.sharpen, batch.spacing_mm, generator)
     shift_brightness(views, spec.brightness, generator)
     stretch_contrast(views, spec.contrast, generator)
     lower_resolution(views, spec.low_resolution, generator)
     bend_gamma(views, spec.gamma, generator)
+    invert(views, spec.invert, generator)
+    drop(views, spec.dropout, batch.spacing_mm, generator)
     return replace(
         batch,
         image_BCZYX=views[0],

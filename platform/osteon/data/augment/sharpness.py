@@ -1,6 +1,7 @@
-"""Softer images: a smoother reconstruction kernel (blur) and coarser voxels or thicker slices (low resolution).
+"""Softer images: a smoother reconstruction kernel (blur) and coarser voxels or thicker slices (low resolution); and
+sharper ones.
 
-Both are linear along each axis, so they are products with small matrices: no padding, any strength per sample.
+All are linear along each axis, so they are products with small matrices: no padding, any strength per sample.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PositiveFloat
 from torch import Generator, Tensor
 
 from osteon.core.geometry import Vector3
-from osteon.data.augment.transform import Probability, Range, Transform, Views, draw_between, map_axes
+from osteon.data.augment.transform import Probability, Range, Transform, Views, draw_between, map_axes, per_sample
 
 
 def _not_below_one(limits: tuple[float, float]) -> tuple[float, float]:
@@ -26,6 +27,13 @@ class BlurSpec(Transform):
 
     probability: Probability = 0.15
     sigma_mm: Range = Field(default=(0.4, 1.2), description="Deviation of the Gaussian, mm.")
+
+
+class SharpenSpec(Transform):
+    """Differences from a blurred copy are strengthened (unsharp masking)."""
+
+    strength: Range = Field(default=(0.0, 1.0), description="How many times the differences are added once more.")
+    sigma_mm: PositiveFloat = Field(default=1.5, description="Deviation of the copy's Gaussian, mm.")
 
 
 class LowResolutionSpec(Transform):
@@ -43,9 +51,20 @@ def blur(views: Views, spec: BlurSpec, spacing_mm: tuple[Vector3, ...], generato
     sigma_B = draw_between(spec.sigma_mm, (len(rows),), generator)
     spacing_BD = torch.tensor(spacing_mm)[rows]
     for k, view_BCZYX in enumerate(views):
-        sigma_BD = sigma_B[:, None] / (spacing_BD * 2**k)
-        weights = [_gaussian(sigma_BD[:, d], n) for d, n in enumerate(view_BCZYX.shape[2:])]
-        _replace(view_BCZYX, rows, weights)
+        _replace(view_BCZYX, rows, _gaussians(view_BCZYX, sigma_B, spacing_BD * 2**k))
+
+
+def sharpen(views: Views, spec: SharpenSpec, spacing_mm: tuple[Vector3, ...], generator: Generator) -> None:
+    """Sharpen the drawn samples, in place."""
+    rows = spec.draw_rows(len(views[0]), generator)
+    strength_B = draw_between(spec.strength, (len(rows),), generator)
+    sigma_B = torch.full((len(rows),), spec.sigma_mm)
+    spacing_BD = torch.tensor(spacing_mm)[rows]
+    where = rows.to(views[0].device)
+    for k, view_BCZYX in enumerate(views):
+        before = view_BCZYX[where]
+        _replace(view_BCZYX, rows, _gaussians(view_BCZYX, sigma_B, spacing_BD * 2**k))
+        view_BCZYX[where] = before + per_sample(strength_B, before) * (before - view_BCZYX[where])
 
 
 def lower_resolution(views: Views, spec: LowResolutionSpec, generator: Generator) -> None:
@@ -64,6 +83,12 @@ def _replace(view_BCZYX: Tensor, rows: Tensor, weights: list[Tensor]) -> None:
         where = rows.to(view_BCZYX.device)
         z, y, x = (weight.to(view_BCZYX.device) for weight in weights)
         view_BCZYX[where] = map_axes(view_BCZYX[where], z, y, x)
+
+
+def _gaussians(view_BCZYX: Tensor, sigma_B: Tensor, spacing_BD: Tensor) -> list[Tensor]:
+    """The blur of ``sigma_B`` millimetres along each axis of a view of that spacing."""
+    sigma_BD = sigma_B[:, None] / spacing_BD
+    return [_gaussian(sigma_BD[:, d], n) for d, n in enumerate(view_BCZYX.shape[2:])]
 
 
 def _gaussian(sigma_B: Tensor, size: int) -> Tensor:

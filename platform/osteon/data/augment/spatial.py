@@ -1,6 +1,6 @@
 """Rotation, zoom, shift, shear and elastic deformation as one field of positions, through which everything is sampled.
 
-Lengths are millimetres, so anisotropic voxels rotate as the body would. Beyond the patch its edge voxels are repeated.
+Lengths are millimetres, so anisotropic voxels rotate as the body would.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 from torch import Generator, Tensor
 
 from osteon.core.geometry import Vector3
+from osteon.data.augment.resample import Positions, affine_field, resample
 from osteon.data.augment.transform import Labels, Probability, Range, Transform, Views, draw_between, map_axes
 
 _FOLDS_ABOVE = 0.4  # share of the node distance; Choi & Lee 2000, "Injectivity conditions of 2D and 3D uniform cubic
@@ -74,17 +74,14 @@ def warp(
     rows = torch.unique(torch.cat([moved, bent]))
     if not len(rows):
         return
-    where = rows.to(views[0].device)
-    for k, view_BCZYX in enumerate(views):
-        positions = _positions(view_BCZYX, spacing_BD[rows] * 2**k)
-        field_BDZYX = _affine_field(positions, matrix_BDD[rows], shift_BD[rows])
-        if lattice_BDIJK is not None:
-            field_BDZYX = field_BDZYX + _bend(lattice_BDIJK[rows], positions, elastic.node_distance_mm)
-        grid = _normalised(field_BDZYX, spacing_BD[rows] * 2**k)
-        view_BCZYX[where] = F.grid_sample(view_BCZYX[where], grid, "bilinear", "border", align_corners=False)
-        if k < len(labels):
-            sampled = F.grid_sample(labels[k][where, None].float(), grid, "nearest", "border", align_corners=False)
-            labels[k][where] = sampled[:, 0].to(labels[k].dtype)
+
+    def field_of(positions: Positions) -> Tensor:
+        field_BDZYX = affine_field(positions, matrix_BDD[rows], shift_BD[rows])
+        if lattice_BDIJK is None:
+            return field_BDZYX
+        return field_BDZYX + _bend(lattice_BDIJK[rows], positions, elastic.node_distance_mm)
+
+    resample(views, labels, rows, spacing_BD, field_of)
 
 
 def draw_affine(spec: AffineSpec, num_samples: int, rows: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -111,27 +108,6 @@ def _rotation(angles_BD: Tensor) -> Tensor:
     return result
 
 
-def _positions(view_BCZYX: Tensor, spacing_BD: Tensor) -> list[Tensor]:
-    """Per axis the millimetres (B, n) of every voxel centre from the middle of the view."""
-    shape = view_BCZYX.shape[2:]
-    axes = [(torch.arange(n) - (n - 1) / 2) * spacing_BD[:, d, None] for d, n in enumerate(shape)]
-    return [axis.to(view_BCZYX.device) for axis in axes]
-
-
-def _affine_field(positions: list[Tensor], matrix_BDD: Tensor, shift_BD: Tensor) -> Tensor:
-    """BDZYX: the millimetres from which every voxel takes its value."""
-    z, y, x = positions
-    matrix = matrix_BDD.to(z.device)[..., None, None, None]
-    field = matrix[:, :, 0] * z[:, None, :, None, None] + shift_BD.to(z.device)[..., None, None, None]
-    return field + matrix[:, :, 1] * y[:, None, None, :, None] + matrix[:, :, 2] * x[:, None, None, None, :]
-
-
-def _normalised(field_BDZYX: Tensor, spacing_BD: Tensor) -> Tensor:
-    """BZYXD as `grid_sample` wants it: x first, and -1 … 1 from outer face to outer face."""
-    extent = spacing_BD * torch.tensor(field_BDZYX.shape[2:]) / 2
-    return (field_BDZYX / extent.to(field_BDZYX.device)[..., None, None, None]).flip(1).permute(0, 2, 3, 4, 1)
-
-
 def _draw_lattice(spec: ElasticSpec, views: Views, spacing_BD: Tensor, rows: Tensor, generator: Generator) -> Tensor:
     """BDIJK: displacements, mm, of nodes over the field of view of the widest view; zero off ``rows``."""
     reach = spacing_BD.amax(0) * torch.tensor(views[0].shape[2:]) * 2 ** (len(views) - 1) / 2
@@ -142,7 +118,7 @@ def _draw_lattice(spec: ElasticSpec, views: Views, spacing_BD: Tensor, rows: Ten
     return lattice
 
 
-def _bend(lattice_BDIJK: Tensor, positions: list[Tensor], node_distance_mm: float) -> Tensor:
+def _bend(lattice_BDIJK: Tensor, positions: Positions, node_distance_mm: float) -> Tensor:
     """BDZYX: the splines' displacements, mm."""
     lattice = lattice_BDIJK.to(positions[0].device)
     weights = [

@@ -1,23 +1,12 @@
-"""Changes of grey value: brightness, contrast and gamma, the same for a target and its contexts."""
+"""Changes of grey value: brightness, contrast, gamma and inversion, the same for a target and its contexts."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import AfterValidator, Field
-from torch import Generator
+from pydantic import Field
+from torch import Generator, Tensor
 
-from osteon.data.augment.transform import Probability, Range, Transform, Views, draw_between, per_sample
-
-
-def _positive(limits: tuple[float, float]) -> tuple[float, float]:
-    if limits[0] <= 0:
-        raise ValueError(f"must be above 0, not {limits[0]}")
-    return limits
-
-
-Factor = Annotated[Range, AfterValidator(_positive)]
+from osteon.data.augment.transform import Factor, Probability, Range, Transform, Views, draw_between, per_sample
 
 
 class BrightnessSpec(Transform):
@@ -39,6 +28,10 @@ class GammaSpec(Transform):
 
     probability: Probability = 0.15
     exponent: Factor = Field(default=(0.75, 1.4), description="Power of the value scaled to 0 … 1; below 1 brightens.")
+
+
+class InvertSpec(Transform):
+    """The negative: the lowest grey value becomes the highest, and the other way round."""
 
 
 def shift_brightness(views: Views, spec: BrightnessSpec, generator: Generator) -> None:
@@ -66,10 +59,27 @@ def bend_gamma(views: Views, spec: GammaSpec, generator: Generator) -> None:
     if not len(rows):
         return
     where = rows.to(views[0].device)
-    low = torch.stack([view[where].amin(dim=(1, 2, 3, 4)) for view in views]).amin(0)
-    high = torch.stack([view[where].amax(dim=(1, 2, 3, 4)) for view in views]).amax(0)
+    low, high = _range(views, where)
     span = (high - low).clamp(min=1e-6)
     for view_BCZYX in views:
         unit = (view_BCZYX[where] - per_sample(low, view_BCZYX)) / per_sample(span, view_BCZYX)
         bent = unit.clamp_(0, 1) ** per_sample(exponent_B, view_BCZYX)
         view_BCZYX[where] = bent * per_sample(span, view_BCZYX) + per_sample(low, view_BCZYX)
+
+
+def invert(views: Views, spec: InvertSpec, generator: Generator) -> None:
+    """Turn the drawn samples into their negatives, in place."""
+    rows = spec.draw_rows(len(views[0]), generator)
+    if not len(rows):
+        return
+    where = rows.to(views[0].device)
+    low, high = _range(views, where)
+    for view_BCZYX in views:
+        view_BCZYX[where] = per_sample(low + high, view_BCZYX) - view_BCZYX[where]
+
+
+def _range(views: Views, where: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest and the highest value (n,) of the samples ``where``, over all views."""
+    low = torch.stack([view[where].amin(dim=(1, 2, 3, 4)) for view in views]).amin(0)
+    high = torch.stack([view[where].amax(dim=(1, 2, 3, 4)) for view in views]).amax(0)
+    return low, high

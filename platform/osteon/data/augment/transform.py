@@ -25,7 +25,14 @@ def _in_order(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _positive(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] <= 0:
+        raise ValueError(f"must be above 0, not {limits[0]}")
+    return limits
+
+
 Range = Annotated[tuple[float, float], AfterValidator(_in_order)]
+Factor = Annotated[Range, AfterValidator(_positive)]
 Probability = Annotated[float, Field(ge=0, le=1, description="Chance of a sample to be changed; 0 turns it off.")]
 
 
