@@ -13,7 +13,7 @@ import torch
 
 from osteon.core.errors import BadInput, CorruptData
 from osteon.core.labels import LabelTable
-from osteon.data.loader import Batch, PatchLoader, center_of
+from osteon.data.loader import Batch, PatchLoader, center_inside, center_of
 from osteon.data.preprocess import Intensity, ModelGrid, level_for, locate, resample_linear
 from osteon.data.sampling import PatchLocation, PatchSampler, SamplingSpec
 from osteon.storage.dataset import Dataset
@@ -25,7 +25,8 @@ HU = Intensity(clip_hu=(-1024, 3071), mean=0, std=1)
 
 
 def loader_of(cases: list[Any], table: LabelTable, **options: Any) -> PatchLoader:
-    spec = SamplingSpec(patch_shape=options.pop("patch_shape", (8, 12, 16)), foreground_share=0.5)
+    shape, inside = options.pop("patch_shape", (8, 12, 16)), options.pop("inside", False)
+    spec = SamplingSpec(patch_shape=shape, foreground_share=0.5, inside=inside)
     grid = ModelGrid(spacing_mm=options.pop("spacing_mm", None))
     sampler = PatchSampler(cases, spec, table, seed=7)
     return PatchLoader(cases, sampler, grid, HU, table, **{"batch_size": 2, **options})
@@ -62,6 +63,26 @@ def check_voxels(batches: list[Batch], cases: list[Any], table: LabelTable, shap
 def test_native_patches_are_the_scans_voxels_with_edges_repeated(make_case: MakeCase, table: LabelTable) -> None:
     cases = [make_case(seed=k) for k in range(2)]
     check_voxels(list(loader_of(cases, table)(0, 12)), cases, table, (8, 12, 16))
+
+
+def test_patches_can_be_kept_inside_so_that_slices_are_whole(make_case: MakeCase, table: LabelTable) -> None:
+    case = make_case()
+    depth, height, width = case.hu.shape
+    loader = loader_of([case], table, patch_shape=(1, height, width + 4), inside=True)
+    seen = set()
+    for _, image, _, _ in patches(list(loader(0, 12))):
+        found = [
+            z for z in range(depth) if np.array_equal(image[0], crop(case.hu, (z, 0, -2), (1, height, width + 4))[0])
+        ]
+        assert len(found) == 1
+        seen.update(found)
+    assert len(seen) > depth // 3
+
+
+def test_blocks_are_moved_no_further_than_needed() -> None:
+    assert center_inside((0, 5, 11), (4, 4, 4), (12, 12, 12)) == (2, 5, 10)
+    assert center_inside((0, 11, 3), (5, 5, 12), (12, 12, 9)) == (2, 9, 4)
+    assert center_inside((1, 9, 15), (4, 4, 4), (16, 16, 16), multiple=2) == (2, 8, 14)
 
 
 def test_batches_are_normalised_and_typed(make_case: MakeCase, table: LabelTable) -> None:

@@ -155,9 +155,12 @@ class PatchLoader:
     def _begin_patch(self, location: PatchLocation) -> _Reads:
         case = self._cases[location.case]
         with _naming(case):
-            spacing_mm = self._grid.grid_of(case.grid).spacing_mm
-            center = center_of(location, case.grid.spacing_mm, spacing_mm, 2**self._num_contexts)
+            grid = self._grid.grid_of(case.grid)
+            spacing_mm, multiple = grid.spacing_mm, 2**self._num_contexts
+            center = center_of(location, case.grid.spacing_mm, spacing_mm, multiple)
             shape = self._sampler.spec.patch_shape
+            if self._sampler.spec.inside:
+                center = center_inside(center, shape, grid.shape, multiple)
             views, labels = [], []
             for k in range(self._num_contexts + 1):
                 wanted_mm, start = _times(spacing_mm, 2**k), start_of(center, shape, k)
@@ -229,6 +232,18 @@ def center_of(location: PatchLocation, scan_mm: Vector3, model_mm: Vector3, mult
     z, y, x = (
         int((voxel + 0.5) * own / model / multiple + (0.5 if multiple > 1 else 0)) * multiple
         for voxel, own, model in zip(location.center, scan_mm, model_mm, strict=True)
+    )
+    return (z, y, x)
+
+
+def center_inside(center: Index3, shape: Index3, volume_shape: Index3, multiple: int = 1) -> Index3:
+    """The centre nearest to ``center`` of a block that lies in the volume, rounded down to a multiple.
+
+    Along an axis on which the volume is smaller than the block, the volume's middle.
+    """
+    z, y, x = (
+        (min(max(middle, count // 2), size - count + count // 2) if size >= count else size // 2) // multiple * multiple
+        for middle, count, size in zip(center, shape, volume_shape, strict=True)
     )
     return (z, y, x)
 

@@ -51,6 +51,13 @@ class SamplingSpec(BaseModel):
             "none: they lie anywhere in the volume."
         ),
     )
+    inside: bool = Field(
+        default=False,
+        description=(
+            "Move patches that reach beyond the scan back into it, and to its middle along axes on which it is smaller: "
+            "for networks that see whole slices."
+        ),
+    )
 
 
 @dataclass(frozen=True)
