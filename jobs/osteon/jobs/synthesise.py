@@ -13,12 +13,13 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote
 
-from osteon.core.errors import BadInput
+from osteon.core.errors import BadInput, OsteonError
 from osteon.core.geometry import Reorientation, Vector3
 from osteon.core.labels import LabelTable, canonical_name, table_for
 from osteon.data.synthesis import Anatomy, check_choices, synthesise
@@ -109,6 +110,7 @@ def run_synthesis(
     Raises:
         BadInput: ``synthesis-cases``, ``no-bones``, ``unknown-bone``, and as `osteon.data.synthesis.synthesise`.
         BadScan: a body's labels cannot be read.
+        OsteonError: ``lost-worker``.
         Conflict: ``other-source``: the dataset holds a case of the same number from another body, seed or option.
     """
     if plan.cases < 1:
@@ -159,6 +161,9 @@ def _run(tasks: Sequence[_Task], num_workers: int) -> Iterator[SyntheticCase]:
     try:
         for done in as_completed([pool.submit(_make, task) for task in tasks]):
             yield done.result()
+    except BrokenProcessPool:
+        what = "a worker was killed, perhaps for want of memory"
+        raise OsteonError("lost-worker", what, remedy="run again with fewer --workers; what is there is kept") from None
     finally:  # after an interrupt or an error: what was begun is finished, nothing else is started
         pool.shutdown(cancel_futures=True)
 

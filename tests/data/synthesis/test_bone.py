@@ -11,11 +11,11 @@ DEPTHS = np.linspace(0.0, 24.0, 97, dtype=np.float32).reshape(1, 1, -1)
 FLAT = np.zeros_like(DEPTHS)
 
 
-def _profile(anatomy: Anatomy, name: str, case: int) -> Field:
+def _profile(anatomy: Anatomy, name: str, case: int, folds: Field = FLAT) -> Field:
     """HU from the surface inwards."""
     hu = np.full_like(DEPTHS, 50.0)
     structure: npt.NDArray[np.uint8] = np.full(DEPTHS.shape, anatomy.table.ids[name], np.uint8)
-    Bones.of(Person(2, case), anatomy).paint(hu, structure, DEPTHS, 1.5, Texture(FLAT, FLAT, FLAT))
+    Bones.of(Person(2, case), anatomy).paint(hu, structure, DEPTHS, 1.5, Texture(FLAT, FLAT, folds))
     return hu.ravel()
 
 
@@ -27,9 +27,13 @@ def test_the_shell_is_brighter_than_the_core(anatomy: Anatomy) -> None:
 
 
 def test_long_bones_hold_marrow(anatomy: Anatomy) -> None:
-    deepest = [_profile(anatomy, "femur_left", case)[-1] for case in range(20)]
+    shaft, head = (
+        [_profile(anatomy, "femur_left", case, FLAT + np.float32(folds))[-1] for case in range(20)]
+        for folds in (1.0, -1.0)
+    )
 
-    assert -60.0 <= min(deepest) < 0.0 < max(deepest) <= 60.0
+    assert -60.0 <= min(shaft) < 0.0 < max(shaft) <= 60.0
+    assert 50.0 <= min(head) < max(head) <= 350.0
 
 
 def test_a_thighbone_is_thicker_walled_than_a_vertebra() -> None:

@@ -14,7 +14,7 @@ from osteon.data.synthesis import Anatomy, SyntheticScan, synthesise
 from osteon.data.synthesis.pose import Pose
 
 SPACING = (6.0, 6.0, 6.0)
-GOLDEN = "8a1484724097048048c7529fb39ba9473390c80a6c885126d3b5e1a6ffe24bfa"
+GOLDEN = "c95a67176f84ce97d44c99da0f43c57cfe05731cfd052c623be8d6a66c94356f"
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,8 @@ _CORTEX_MM = {
 }
 _USUAL_CORTEX_MM = (0.6, 1.8)
 _LONG = ("femur", "tibia", "humerus", "fibula", "radius", "ulna")
-_MARROW_DEPTH_MM = 6.0  # deeper than this, long bones hold more fat than trabeculae
+_MARROW_DEPTH_MM = 6.0  # deeper than this, long bones hold more fat than trabeculae, here and there
+_THINNED = ("sacrum", 0.4)  # its wings lose trabeculae to fat; the least share that is left
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Bones:
             low, high = cortex_mm(name)
             thick[id_] = low + (high - low) * min(max(cortex + person.about(f"cortex {name}", 0.4), 0.0), 1.0)
             shell[id_] = min(max(shell_hu * (1.0 + person.about(f"shell {name}", 0.15)), 600.0), 1600.0)
-            core[id_] = min(max(core_hu * (1.0 + person.about(f"core {name}", 0.25)), 50.0), 350.0)
+            left = person.between(f"left {name}", _THINNED[1], 1.0) if name == _THINNED[0] else 1.0
+            core[id_] = min(max(left * core_hu * (1.0 + person.about(f"core {name}", 0.25)), 50.0), 350.0)
             is_long = name.startswith(_LONG)
             marrow[id_] = person.between(f"marrow {name}", -60.0, 60.0) if is_long else core[id_]
         rough, uneven = person.between("rough", 0.1, 0.6), person.between("uneven", 0.1, 0.5)
@@ -80,6 +82,7 @@ class Bones:
         id_, depth = structure.ravel()[at], depth_mm.ravel()[at] - np.float32(self.edge_mm)
         grain, lumps = texture.grain.ravel()[at], texture.lumps.ravel()[at]
         deep = np.clip((depth - np.float32(_MARROW_DEPTH_MM)) / np.float32(6.0), 0.0, 1.0)
+        deep *= np.clip(np.float32(0.5) + texture.folds.ravel()[at], 0.0, 1.0)
         core = self.core_hu[id_] + deep * (self.marrow_hu[id_] - self.core_hu[id_])
         core += np.float32(self.rough) * np.abs(core) * (np.float32(0.6) * grain + lumps)
         shell_mm = self.cortex_mm[id_] * np.maximum(np.float32(1.0) + np.float32(self.uneven) * lumps, np.float32(0.1))

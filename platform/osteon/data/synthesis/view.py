@@ -51,14 +51,14 @@ def _grid(sides: list[tuple[float, float]], spacing_mm: Vector3) -> Grid:
 
 
 def _skin_box(flesh: Flesh, bottom: float, top: float) -> list[tuple[float, float]]:
-    """From where to where the skin reaches along y and x within a stretch of the body."""
+    """From where to where the skin reaches along y and x within a stretch of the body; all there is if it has none."""
     nodes = flesh.surface.block
     heights = nodes.z.ravel()
-    inside = (heights >= bottom) & (heights <= top)
+    inside = (heights > bottom - flesh.surface.step_mm) & (heights < top + flesh.surface.step_mm)
     block = Block(nodes.start, nodes.z[inside], nodes.y, nodes.x)
     body = flesh.skin(block) < 0
     reach = []
     for axis, places in ((1, nodes.y.ravel()), (2, nodes.x.ravel())):
-        held = places[np.any(body, axis=(0, 3 - axis))]
+        held = places[np.any(body, axis=(0, 3 - axis)) | (not body.any())]
         reach.append((float(held[0]), float(held[-1])))
     return reach
