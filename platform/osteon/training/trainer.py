@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from osteon.models.network import Network
 from osteon.training.losses import LossSpec, SupervisedLoss
 from osteon.training.optim import OptimSpec, build_optimizer, learning_rate_at, set_learning_rate
+from osteon.training.small_maps import keep_small_maps_exact
 from osteon.training.team import Team
 
 
@@ -56,6 +57,8 @@ class Trainer:
         team: Team,
     ) -> None:
         self.network = network.to(device)
+        if precision == "bf16" and device.type == "cpu":
+            keep_small_maps_exact(self.network)
         self.device = device
         self.step = 0
         self.elapsed_s = 0.0
