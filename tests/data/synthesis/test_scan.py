@@ -14,7 +14,7 @@ from osteon.data.synthesis import Anatomy, SyntheticScan, synthesise
 from osteon.data.synthesis.pose import Pose
 
 SPACING = (6.0, 6.0, 6.0)
-GOLDEN = "c95a67176f84ce97d44c99da0f43c57cfe05731cfd052c623be8d6a66c94356f"
+GOLDEN = "4e792ab0f03539ee1ce7306de82ca5ab6717ceabde5245f93be5647ac6576157"
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ class Flesh:
             texture: at the canvas's voxels.
         """
         depth = self.surface.at(canvas.block)
-        fat: Field = np.float32(self.fat_mm) * (1.0 + np.float32(0.25) * texture.folds)
+        fat: Field = np.float32(self.fat_mm) * (1.0 + np.float32(0.12) * texture.folds)
         pressed = np.maximum(depth, fat - table_mm)
         canvas.cover(pressed - fat, SKIN_HU)
         canvas.cover(pressed - fat + np.float32(_SKIN_MM), self.fat_hu + np.float32(7.0) * texture.lumps)
