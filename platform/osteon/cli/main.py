@@ -18,6 +18,7 @@ from osteon.cli.evaluate import evaluate
 from osteon.cli.export import export
 from osteon.cli.ingest import ingest
 from osteon.cli.measure import measure
+from osteon.cli.models import models
 from osteon.cli.phantom import phantom
 from osteon.cli.prepare import prepare
 from osteon.cli.recipes import recipes
@@ -45,6 +46,7 @@ COMMANDS = (
     verify,
     export,
     prepare,
+    models,
     train,
     segment,
     restore,
