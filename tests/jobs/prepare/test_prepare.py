@@ -172,6 +172,15 @@ def test_folds_are_carried_over_with_both_femurs_in_one_part(source: Path, out: 
     assert fold == {"train": ["a-left", "a-right", "b-left", "b-right"], "val": ["c-left", "c-right"]}
 
 
+def test_from_a_folder_into_s3_and_from_there_on(source: Path, out: Path, add_case: AddCase, s3_url: str) -> None:
+    add_case(source, "a")
+    prepare(PrepareRequest(str(source), s3_url, FEMURS), scheduler="threads", num_workers=2)
+    summary = prepare(PrepareRequest(s3_url, str(out), PrepareSpec(window_hu=(0, 400))), scheduler="threads")
+    assert statuses(summary) == {"a-left": "prepared", "a-right": "prepared"}
+    image = whole(Dataset.open(str(out)).case("a-left").image())
+    assert (image.min(), image.max()) == (0, 400)
+
+
 def test_a_preview_finds_the_same_and_writes_nothing(source: Path, out: Path, add_case: AddCase) -> None:
     add_case(source, "a")
     add_case(source, "dark", labelled=False)
