@@ -100,6 +100,18 @@ def test_an_island_of_a_rough_segmentation_does_not_count(thighs: Any) -> None:
     assert plan_scan(changed.levels, changed.guide, FEMURS) == plan_scan(thighs.levels, thighs.guide, FEMURS)
 
 
+def test_bones_are_named_as_people_spell_them_and_those_that_are_missing_do_not_matter(thighs: Any) -> None:
+    spelt, plain = PrepareSpec(crop_bones=("Left femur", "sacrum")), PrepareSpec(crop_bones=("femur_left",))
+    assert plan_scan(thighs.levels, thighs.guide, spelt) == plan_scan(thighs.levels, thighs.guide, plain)
+
+
+def test_labels_that_know_one_femur_give_one_case(thighs: Any) -> None:
+    table = LabelTable.of({thighs.table.ids["femur_left"]: "femur_left"})
+    ids = np.where(thighs.ids == thighs.table.ids["femur_left"], thighs.ids, 0).astype(np.uint8)
+    (only,) = plan_scan(thighs.levels, replace(thighs, ids=ids, table=table).guide, FEMURS)
+    assert only.suffix == "-left"
+
+
 def test_one_femur_gives_one_case(thighs: Any) -> None:
     ids = np.where(thighs.ids == thighs.table.ids["femur_right"], thighs.ids, 0).astype(np.uint8)
     (only,) = plan_scan(thighs.levels, replace(thighs, ids=ids).guide, FEMURS)

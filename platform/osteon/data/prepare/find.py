@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from osteon.core.errors import BadInput
 from osteon.core.geometry import Grid, Index3, Matrix9, Vector3
-from osteon.core.labels import LabelTable
+from osteon.core.labels import LabelTable, canonical_name
 from osteon.core.volume import Volume
 from osteon.data.prepare.sample import level_for_hu, level_for_labels
 
@@ -88,13 +88,13 @@ def find_bright(levels: Sequence[Volume], above_hu: float) -> Spot:
 
 
 def find_bones(guide: Guide, names: Sequence[str]) -> Spot:
-    """All voxels of the named bones.
+    """All voxels of the named bones, as far as the labels hold them.
 
     Raises:
         BadInput: ``no-bone``: the labels hold none of them.
     """
     volume = level_for_labels(guide.levels, COARSE_MM)
-    ids = [guide.table.ids[name] for name in names if name in guide.table.ids]
+    ids = [guide.table.ids[name] for name in map(canonical_name, names) if name in guide.table.ids]
     spot = _spot(np.isin(_read(volume), ids), volume.grid)
     if spot is None:
         remedy = "give labels that hold them with --labels-from"
