@@ -88,7 +88,7 @@ def _reader(array: Array) -> Reader:
 
 
 def _sides_swapped(labels: Array) -> Array:
-    swapped = np.arange(max(int(labels.max()), BONES.labels[-1].id) + 1)
+    swapped = np.arange(max(int(labels.max()), BONES.labels[-1].id) + 1, dtype=labels.dtype)
     for own, other in BONES.mirrored().items():
         swapped[own] = other
     return np.asarray(swapped[labels])

@@ -38,7 +38,7 @@ def prepare_labels(levels: Sequence[Volume], preparation: Preparation, planes: t
     volume = level_for_labels(levels, preparation.grid.spacing_mm)
     ids = _slab(volume, levels[0].grid, preparation, planes, linear=False, outside=BACKGROUND)
     if preparation.kept is not None:
-        kept = np.full(int(ids.max()) + 1, BACKGROUND)
+        kept = np.full(int(ids.max()) + 1, BACKGROUND, np.int32)
         for source, derived in preparation.kept.items():
             kept[source : source + 1] = derived
         ids = kept[ids]
