@@ -54,8 +54,8 @@ class SamplingSpec(BaseModel):
     inside: bool = Field(
         default=False,
         description=(
-            "Move patches that reach beyond the scan back into it, and to its middle along axes on which it is smaller: "
-            "for networks that see whole slices."
+            "Move patches that reach beyond the scan back into it, and to its middle along axes on which it is "
+            "smaller: for networks that see whole slices."
         ),
     )
 

@@ -14,7 +14,7 @@ import torch
 from osteon.core.errors import BadInput
 from osteon.jobs.pretrained import start_from_weights
 from osteon.jobs.run_folder import RunFolder
-from osteon.jobs.train import _save_model
+from osteon.jobs.train import save_model
 from osteon.models.encoders2d import VGG16
 from osteon.models.unet2d import UNet2d
 from osteon.recipes.bundle import load_bundle
@@ -69,7 +69,7 @@ def test_run_starts_from_the_file_and_needs_it_no_more(
     begun = expected(weights)
     weights.unlink()
     alone.go_on(folder)
-    _save_model(folder, folder.record())
+    save_model(folder, folder.record())
     network = load_bundle(folder.model.url).network
     assert isinstance(network, UNet2d)
     torch.testing.assert_close(network.encoder.state_dict()["features.21.weight"], begun, atol=1e-6, rtol=1e-3)
