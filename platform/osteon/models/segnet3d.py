@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from osteon.models.deep_supervision import halving_steps
 from osteon.models.network import Network, initialise
+from osteon.models.unpool import unpool
 
 
 class SegNet3d(Network):
@@ -49,7 +50,7 @@ class SegNet3d(Network):
             map_BCZYX, where = functional.max_pool3d(large, 2, return_indices=True)
             places.append((where, large.shape))
         for stack, (where, shape) in zip(self.ascent, reversed(places), strict=True):
-            map_BCZYX = stack(_unpool(map_BCZYX, where, shape))
+            map_BCZYX = stack(unpool(map_BCZYX, where, shape))
         return map_BCZYX
 
 
@@ -57,9 +58,3 @@ def _stack(widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(
         *(Convolution(3, before, width, act="RELU", norm="BATCH", bias=False) for before, width in pairwise(widths))
     )
-
-
-def _unpool(map_BCZYX: Tensor, where_BCZYX: Tensor, shape: Sequence[int]) -> Tensor:
-    """What ``max_unpool3d`` gives, as a scatter: OpenVINO can read it, and it knows bfloat16."""
-    zeros_BCN = map_BCZYX.new_zeros(shape).flatten(2)
-    return zeros_BCN.scatter(2, where_BCZYX.flatten(2), map_BCZYX.flatten(2)).reshape(shape)
