@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from osteon.core.errors import BadInput
 from osteon.core.labels import BACKGROUND
+from osteon.data.augment import AugmentSpec
+from osteon.data.augment.spatial import AffineSpec
 from osteon.data.preprocess import Intensity, ModelGrid
 from osteon.models.volume_specs import NnUNetSpec
-from osteon.recipes.nnunet_plan import Topology, plan
+from osteon.recipes.nnunet_plan import ANISOTROPIC, Plan, Topology, plan
 from osteon.recipes.recipe import Recipe, load_recipe
 from osteon.storage.catalog import CatalogRow
 from osteon.storage.fingerprint import Fingerprint
@@ -50,12 +52,22 @@ def configure(rows: Sequence[CatalogRow], fingerprint: Fingerprint, *, name: str
             clip_hu=(hu.percentiles_hu[LOWEST], hu.percentiles_hu[HIGHEST]), mean=hu.mean_hu, std=max(hu.std_hu, 1e-8)
         ),
         "model": _spec(made.topology),
+        "augment": _augment(base.augment, made),
         "sampling": base.sampling.model_copy(update={"patch_shape": patch_shape}),
         "inference": base.inference.model_copy(update={"window_shape": patch_shape}),
         "loss": base.loss.model_copy(update={"batch_dice": made.batch_dice}),
         "training": base.training.model_copy(update={"batch_size": made.batch_size}),
     }
     return Recipe.model_validate({**{key: getattr(base, key) for key in Recipe.model_fields}, **values})
+
+
+def _augment(spec: AugmentSpec, made: Plan) -> AugmentSpec:
+    """Flat patches turn in their plane alone, but all the way round, as in nnU-Net's trainer."""
+    patch_shape, coarsest = made.topology.patch_shape, made.spacing_mm.index(max(made.spacing_mm))
+    if max(patch_shape) <= ANISOTROPIC * patch_shape[coarsest]:
+        return spec
+    affine = {**spec.affine.model_dump(), "axes": ("zyx"[coarsest],), "rotation_deg": 180}
+    return spec.model_copy(update={"affine": AffineSpec.model_validate(affine)})
 
 
 def _spec(topology: Topology) -> NnUNetSpec:
