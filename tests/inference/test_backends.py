@@ -10,6 +10,7 @@ from torch import nn
 
 from osteon.core.errors import BadInput
 from osteon.core.geometry import Index3
+from osteon.inference.agreement import BackendDisagrees
 from osteon.inference.backends import Backend, Head, Windows, open_backend
 from osteon.inference.openvino_backend import OpenVinoBackend
 from osteon.inference.torch_backend import TorchBackend
@@ -124,3 +125,13 @@ def test_a_head_that_is_more_than_a_1x1x1_convolution_is_refused(tiny_net: NetOf
     network.head = nn.Conv3d(4, 9, 3, padding=1)
     with pytest.raises(BadInput, match="network-head"):
         Head.of(network)
+
+
+def test_a_network_that_bfloat16_is_too_coarse_for_is_computed_in_float32(tiny_net: NetOf) -> None:
+    network = tiny_net()
+    with torch.no_grad():
+        network.get_parameter("body.3.bias").fill_(1000.0)  # bfloat16 has steps of 4 there, and features differ by 1
+        network.get_parameter("head.weight").sub_(network.get_parameter("head.weight").mean(1, keepdim=True))
+    assert open_backend(network, "openvino", WINDOW, device="cpu").name == "openvino float32"
+    with pytest.raises(BackendDisagrees):
+        open_backend(network, "openvino", WINDOW, precision="bfloat16", device="cpu")

@@ -1,11 +1,11 @@
-"""What every network must do, whatever its architecture: a new one adds its tiny numbers to TINY."""
+"""What every network must do, whatever its architecture: a new one adds its tiny numbers to `tiny_networks`."""
 
 import warnings
-from typing import Any
 
 import openvino
 import pytest
 import torch
+from tiny_networks import TINY
 from torch import Tensor
 from torch.jit._trace import TracerWarning
 from torch.nn import functional
@@ -14,33 +14,6 @@ from osteon.core.geometry import Index3
 from osteon.models.build import SPECS, build
 from osteon.models.network import Network, NetworkSpec
 from osteon.training.losses import LossSpec, SupervisedLoss
-
-TINY: dict[str, dict[str, Any]] = {
-    "unet3d": {"channels": [4, 6, 8], "num_auxiliary": 1},
-    "classic-unet3d": {"channels": [4, 6, 8], "num_auxiliary": 1},
-    "resunet3d": {"channels": [4, 6, 8], "num_auxiliary": 1},
-    "segnet3d": {"channels": [4, 6], "depths": [2, 3]},
-    "kiunet3d": {"channels": [4, 6]},
-    "vnet": {"width": 4, "depths": [1, 2]},
-    "nnunet": {
-        "channels": [4, 6, 8],
-        "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]],
-        "kernels": [[1, 3, 3], [3, 3, 3], [3, 3, 3]],
-        "num_auxiliary": 1,
-    },
-    "hooknet": {"channels": [4, 6, 8]},
-    "mrn": {"channels": [4, 6, 8], "contexts": 2},
-    "sneakynet": {"channels": [4, 6, 8], "contexts": 2},
-    "fcn32": {"channels": [4, 6, 8], "hidden": 32},
-    "fcn8": {"channels": [4, 6, 8], "hidden": 32},
-    "pspnet": {"channels": [4, 6, 8, 8], "pyramid": 6},
-    "unet2d": {"channels": [4, 6, 8], "decoder": [4, 6, 8]},
-    "segnet2d": {"channels": [4, 6], "bottleneck": 8},
-    "unet2d-vgg16": {"decoder": [4, 6, 8, 8]},
-    "unet2d-resnet50": {"decoder": [4, 6, 8, 8]},
-    "multiaxial": {"channels": [4, 6, 8]},
-}
-"""Numbers that make a network of each architecture small."""
 
 K = 3
 BF16_ERROR = 0.2  # of logits, relative to their spread; where rounding ties two voxels, SegNet may unpool to the other

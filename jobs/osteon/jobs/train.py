@@ -113,7 +113,7 @@ def train(request: TrainRequest, *, progress: bool = False) -> TrainSummary:
             run=folder.store.url, dataset=open_store(request.dataset).url, num_threads=1, mlflow=request.mlflow
         )
         _run(task, record, folder, request.workers, progress=progress)
-        _save_model(folder, record)
+        save_model(folder, record)
     return _summarise(folder, record, plan.num_parameters)
 
 
@@ -242,7 +242,7 @@ class _Follower:
         self._done = last[self._measure]
 
 
-def _save_model(folder: RunFolder, record: RunRecord) -> None:
+def save_model(folder: RunFolder, record: RunRecord) -> None:
     """Make the bundle from the best checkpoint: of highest validation Dice, or the newest without validation cases."""
     manifest, state = _best(folder)
     trainer = new_trainer(record, Team(), torch.device("cpu"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast, get_args
@@ -25,6 +26,7 @@ OUTPUTS: tuple[Output, ...] = get_args(Output)
 BackendName = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Windows = npt.NDArray[np.float32]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ def open_backend(
         name: ``auto`` takes torch where there is a CUDA device, OpenVINO elsewhere.
         window_shape: voxels of a window, z, y, x.
         batch_size: windows computed at once.
-        precision: ``auto`` takes bfloat16 on a CUDA device and in OpenVINO where the processor has it.
+        precision: ``auto`` takes bfloat16 on a CUDA device and, where the processor has it, in OpenVINO unless too many
+            labels of the probe differ.
         device: a torch device; by default the first CUDA device, or the CPU.
 
     Raises:
@@ -182,7 +185,19 @@ def open_backend(
         half = precision == "bfloat16" or (precision == "auto" and target.type == "cuda")
         return TorchBackend(frozen, window_shape, batch_size, target, half=half, compiled=with_compiler)
     if engine == "openvino":
-        from osteon.inference.openvino_backend import OpenVinoBackend
-
-        return OpenVinoBackend(frozen, window_shape, batch_size, precision)
+        return _open_openvino(frozen, window_shape, batch_size, precision)
     raise BadInput("unknown-backend", f"there is no backend {name!r}", remedy="choose auto, torch or openvino")
+
+
+def _open_openvino(network: nn.Module, window_shape: Index3, batch_size: int, precision: Precision) -> Backend:
+    """In float32 if bfloat16 is too coarse for the network, as it can be for one that has hardly learnt."""
+    from osteon.inference.agreement import BackendDisagrees
+    from osteon.inference.openvino_backend import OpenVinoBackend
+
+    try:
+        return OpenVinoBackend(network, window_shape, batch_size, precision)
+    except BackendDisagrees as error:
+        if precision != "auto":
+            raise
+        logger.warning("%s: computing in float32 instead", error)
+        return OpenVinoBackend(network, window_shape, batch_size, "float32")
