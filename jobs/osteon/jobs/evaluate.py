@@ -24,6 +24,7 @@ from osteon.evaluation.summary import Report, RunFacts, summarise
 from osteon.inference.backends import Backend, BackendName
 from osteon.inference.segmenter import Segmenter
 from osteon.jobs.evaluate_cases import Choice, Held, choose_cases, name_some, seconds_per_step, split_of_model
+from osteon.jobs.train_plan import check_prepared
 from osteon.models.network import num_parameters
 from osteon.recipes.bundle import Bundle, load_bundle, segmenter_of
 from osteon.storage.case import StoredCase
@@ -134,6 +135,7 @@ def describe_machine(device: torch.device) -> str:
 def _plan(bundle_url: str, dataset_url: str, names: Sequence[str] | None, split: Held | None) -> _Plan:
     dataset, bundle = Dataset.open(dataset_url), load_bundle(bundle_url)
     choice = choose_cases(dataset, split_of_model(bundle_url, bundle, dataset), names, split)
+    check_prepared(bundle.recipe, dataset, choice.case_ids)
     cases = tuple(dataset.case(case_id) for case_id in choice.case_ids)
     return _Plan(bundle, dataset, choice, cases, tuple(common_bones(bundle.table, case) for case in cases))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from osteon.core.errors import BadInput
+from osteon.inference.prepared import must_prepare
 from osteon.jobs.pretrained import locate_weights
 from osteon.jobs.run_folder import RunRecord
 from osteon.models.build import build
@@ -38,12 +39,15 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
     """The run of a recipe on a dataset.
 
     Raises:
-        BadInput: if the split cannot be made (see `split_cases`), or ``no-bones`` if no training case has a label.
+        BadInput: if the split cannot be made (see `split_cases`), ``no-bones`` if no training case has a label, or
+            ``not-prepared`` if the recipe prepares scans and a case was not.
     """
     labels_of = {row.case_id: set(row.labels) for row in dataset.catalog() if row.has_labels}
     splits = recipe.training.splits
     folds = _read_folds(splits) if splits is not None else ()
-    split = split_cases(list(labels_of), recipe.training, folds)
+    prepared = recipe.prepare.is_active
+    split = split_cases(list(labels_of), recipe.training, folds, _sources(dataset, labels_of) if prepared else None)
+    check_prepared(recipe, dataset, (*split.training, *split.validation))
     learnt = set[int]().union(*(labels_of[case_id] for case_id in split.training))
     judged = set[int]().union(*(labels_of[case_id] for case_id in split.validation))
     table = dataset.table.subset(learnt)
@@ -64,6 +68,30 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
     network = build(recipe.model, num_classes=len(table) + 1)
     unseen = dataset.table.subset(judged - learnt)
     return TrainPlan(record, num_parameters(network), tuple(label.name for label in unseen.labels))
+
+
+def _sources(dataset: Dataset, case_ids: Iterable[str]) -> dict[str, str]:
+    """The scan that each derived case was made from: two femurs of one patient must not part."""
+    derivations = {case_id: dataset.case(case_id).provenance.derivation for case_id in case_ids}
+    return {case_id: each.case_id for case_id, each in derivations.items() if each is not None}
+
+
+def check_prepared(recipe: Recipe, dataset: Dataset, case_ids: Iterable[str]) -> None:
+    """Refuse cases that are not what the recipe's section ``prepare`` makes of scans.
+
+    Raises:
+        BadInput: ``not-prepared``, or ``other-preparation`` if a case was prepared otherwise.
+    """
+    if not recipe.prepare.is_active:
+        return
+    for case_id in case_ids:
+        if must_prepare(recipe.prepare, dataset.case(case_id).provenance.derivation):
+            raise BadInput(
+                "not-prepared",
+                f"case {case_id} is a scan as it came, and the recipe {recipe.name} prepares scans first",
+                where=dataset.url,
+                remedy=f"derive a dataset by osteon prepare {dataset.url} OUT --recipe {recipe.name}, and take that",
+            )
 
 
 def check_same(asked: RunRecord, kept: RunRecord, where: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +66,10 @@ class Split:
 
 
 def split_cases(
-    case_ids: Sequence[str], spec: TrainingSpec, folds: Sequence[tuple[Sequence[str], Sequence[str]]] = ()
+    case_ids: Sequence[str],
+    spec: TrainingSpec,
+    folds: Sequence[tuple[Sequence[str], Sequence[str]]] = (),
+    source_of: Mapping[str, str] | None = None,
 ) -> Split:
     """The split of the labelled cases ``case_ids``; a function of the ids, the recipe and its seed only.
 
@@ -74,6 +77,8 @@ def split_cases(
         case_ids: every case that could be used.
         spec: says which way the split is made.
         folds: (training, validation) ids of each fold of ``spec.splits``.
+        source_of: the scan that a case was derived from, by case id: cases of one scan are drawn together. A case that
+            is not named is its own.
 
     Raises:
         BadInput: ``no-cases``, ``no-fold``, ``unknown-case`` or ``split-overlap``.
@@ -83,22 +88,24 @@ def split_cases(
             raise BadInput("no-fold", f"fold {spec.fold} is not among the {len(folds)} folds", where=spec.splits)
         training, validation = (sorted(set(ids)) for ids in folds[spec.fold])
     else:
-        validation = _validation(sorted(case_ids), spec)
+        validation = _validation({case_id: (source_of or {}).get(case_id, case_id) for case_id in case_ids}, spec)
         rest = sorted(set(case_ids) - set(validation))
         training = rest if spec.training_cases is None else sorted(set(spec.training_cases))
     _check(training, validation, set(case_ids))
     return Split(tuple(training), tuple(validation))
 
 
-def _validation(case_ids: list[str], spec: TrainingSpec) -> list[str]:
+def _validation(source_of: Mapping[str, str], spec: TrainingSpec) -> list[str]:
     if spec.validation_cases is not None:
         return sorted(set(spec.validation_cases))
-    chosen = spec.training_cases or ()
-    free = [case_id for case_id in case_ids if case_id not in chosen]
-    if not spec.validation_share or len(case_ids) < 2:
+    chosen = {source_of.get(case_id) for case_id in spec.training_cases or ()}
+    sources = set(source_of.values())
+    free = sorted(sources - chosen)
+    if not spec.validation_share or len(sources) < 2:
         return []
-    wanted = max(1, round(spec.validation_share * len(case_ids)))
-    return sorted(random.Random(spec.seed).sample(free, min(wanted, len(free) if chosen else len(free) - 1)))
+    wanted = max(1, round(spec.validation_share * len(sources)))
+    drawn = random.Random(spec.seed).sample(free, min(wanted, len(free) if chosen else len(free) - 1))
+    return sorted(case_id for case_id, source in source_of.items() if source in drawn)
 
 
 def _check(training: list[str], validation: list[str], known: set[str]) -> None:
