@@ -22,7 +22,7 @@ from osteon.evaluation.summary import Report
 from osteon.jobs.evaluate import describe_machine, evaluate
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.models.build import build
-from osteon.models.unet3d import UNet3d
+from osteon.models.network import Network
 from osteon.recipes.bundle import load_bundle, save_bundle, segmenter_of
 from osteon.recipes.recipe import Recipe, parse_recipe
 from osteon.storage.dataset import Dataset
@@ -62,12 +62,12 @@ def recipe(**training: object) -> Recipe:
     )
 
 
-def untrained_network(table: LabelTable) -> UNet3d:
+def untrained_network(table: LabelTable) -> Network:
     torch.manual_seed(0)
     return build(recipe().model, num_classes=len(table) + 1).eval()
 
 
-def learnt_network() -> UNet3d:
+def learnt_network() -> Network:
     """A network that has learnt from `scan` what is bone."""
     network = untrained_network(TABLE).train()
     image, labels = scan()

@@ -8,7 +8,7 @@ import torch
 
 from osteon.core.labels import LabelTable
 from osteon.models.build import build
-from osteon.models.unet3d import UNet3d
+from osteon.models.network import Network
 from osteon.recipes.bundle import save_bundle
 from osteon.recipes.recipe import Recipe, parse_recipe
 from osteon.storage.stores import open_store
@@ -30,7 +30,7 @@ class Saved:
     path: Path
     recipe: Recipe
     table: LabelTable
-    network: UNet3d
+    network: Network
     digest: str
 
 

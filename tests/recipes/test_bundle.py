@@ -15,7 +15,7 @@ from osteon.core.errors import BadInput, CorruptData
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable
 from osteon.inference.in_memory import InMemoryVolume
-from osteon.models.unet3d import UNet3d
+from osteon.models.network import Network
 from osteon.recipes.bundle import load_bundle, save_bundle, segmenter_of
 from osteon.recipes.recipe import Recipe
 from osteon.storage.stores import open_store
@@ -25,7 +25,7 @@ class Saved(Protocol):
     path: Path
     recipe: Recipe
     table: LabelTable
-    network: UNet3d
+    network: Network
     digest: str
 
 
