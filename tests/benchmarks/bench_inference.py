@@ -49,7 +49,7 @@ def main() -> None:
     """Print the rows."""
     options = parser(__doc__)
     options.add_argument("--model", default=os.environ.get("OSTEON_BENCH_MODEL"), help="a trained bundle's URL")
-    options.add_argument("--minutes", type=float, default=6.0, help="of training, if no model is given")
+    options.add_argument("--minutes", type=float, default=5.0, help="of training, if no model is given")
     chosen = options.parse_args()
     case = Case.made_up((64, 96, 96)) if chosen.small else Case.real(REAL_SCANS)
     model = load_model(chosen.model) if chosen.model else train_model(case, 0.2 if chosen.small else chosen.minutes)
@@ -134,7 +134,7 @@ def load_model(url: str) -> Model:
 
 def train_model(case: Case, minutes: float) -> Model:
     """A network that knows the case; its architecture is that of the packaged recipes."""
-    grid = ModelGrid(spacing_mm=(1.5, 1.5, 1.5))
+    grid = ModelGrid(spacing_mm=(2.0, 2.0, 2.0))
     intensity = Intensity(clip_hu=(-200, 1500), mean=100, std=300)
     lesson, table = case.resampled(grid), BONES.subset(np.unique(case.labels).tolist())
     classes = torch.from_numpy(table.class_of()[lesson.labels]).long()
