@@ -17,7 +17,8 @@ from osteon.core.labels import LabelTable
 from osteon.inference.in_memory import InMemoryVolume
 from osteon.models.network import Network
 from osteon.recipes.bundle import load_bundle, save_bundle, segmenter_of
-from osteon.recipes.recipe import Recipe
+from osteon.recipes.bundle_text import metadata, readme
+from osteon.recipes.recipe import Recipe, load_recipe
 from osteon.storage.stores import open_store
 
 
@@ -185,6 +186,14 @@ def test_monai_verifies_the_metadata_against_its_specification(saved: Saved, tmp
     path.write_text(json.dumps(metadata))
     with pytest.raises(ValueError, match="channel_def"):
         verify_metadata(str(path), filepath=str(schema), hash_val=digest, hash_type="sha256")
+
+
+def test_contexts_are_channels_of_the_input(saved: Saved) -> None:
+    recipe = load_recipe("schnider2022-sneakynet-k2")
+    image = metadata(recipe, saved.table, {})["network_data_format"]["inputs"]["image"]
+    assert image["num_channels"] == 3
+    assert image["channel_def"]["2"] == "context 2, voxels 4 times as large"
+    assert "Channel 2: a context" in readme(recipe, saved.table, {})
 
 
 def test_metadata_names_the_channels_and_the_measured_dice(saved: Saved) -> None:

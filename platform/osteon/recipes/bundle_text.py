@@ -78,6 +78,11 @@ def readme(recipe: Recipe, table: LabelTable, metrics: Mapping[str, float]) -> s
         f"- Input: CT in Hounsfield units, axes z, y, x in LPS order, cut to {list(recipe.intensity.clip_hu)} HU, then "
         f"minus {recipe.intensity.mean:g}, over {recipe.intensity.std:g}; "
         + ("each scan's own voxels." if spacing is None else f"voxels of {list(spacing)} mm."),
+        *(
+            f"- Channel {k}: a context, as many voxels {2**k} times as large about the same centre. MONAI's own inferer "
+            "does not cut contexts."
+            for k in range(1, 1 + recipe.model.num_contexts)
+        ),
         f"- Output: scores of the background and {len(table)} bones, in the order below.",
         *(f"- {name}: {value:.4g}" for name, value in metrics.items()),
         "",
@@ -100,16 +105,17 @@ def licence() -> str:
 def _image(recipe: Recipe) -> dict[str, Any]:
     intensity = recipe.intensity
     low, high = ((hu - intensity.mean) / intensity.std for hu in intensity.clip_hu)
+    views = ["image", *(f"context {k}, voxels {2**k} times as large" for k in range(1, 1 + recipe.model.num_contexts))]
     return {
         "type": "image",
         "format": "hounsfield",
         "modality": "CT",
-        "num_channels": 1,
+        "num_channels": len(views),
         "spatial_shape": list(recipe.inference.window_shape),
         "dtype": "float32",
         "value_range": [low, high],
         "is_patch_data": True,
-        "channel_def": {"0": "image"},
+        "channel_def": {str(number): view for number, view in enumerate(views)},
     }
 
 
