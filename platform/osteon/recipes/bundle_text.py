@@ -79,7 +79,7 @@ def readme(recipe: Recipe, table: LabelTable, metrics: Mapping[str, float]) -> s
         f"minus {recipe.intensity.mean:g}, over {recipe.intensity.std:g}; "
         + ("each scan's own voxels." if spacing is None else f"voxels of {list(spacing)} mm."),
         *(
-            f"- Channel {k}: a context, as many voxels {2**k} times as large about the same centre. MONAI's own inferer "
+            f"- Channel {k}: a context, as many voxels {2**k} times as large about the same centre; MONAI's inferer "
             "does not cut contexts."
             for k in range(1, 1 + recipe.model.num_contexts)
         ),
