@@ -46,7 +46,7 @@ def test_writes_it_to_a_file_but_never_over_one(dataset: Dataset, tmp_path: Path
     done = CliRunner().invoke(recipes, ["nnunet", "--data", dataset.url, "--out", str(out), "--memory-gb", "16"])
     assert done.exit_code == 0
     assert load_recipe(str(out)).name == "mine"
-    assert "1 cases for 16 GB" in load_recipe(str(out)).description
+    assert "1 case for 16 GB" in load_recipe(str(out)).description
     again = CliRunner().invoke(recipes, ["nnunet", "--data", dataset.url, "--out", str(out)])
     assert isinstance(again.exception, BadInput)
     assert again.exception.code == "file-exists"

@@ -1,5 +1,8 @@
 """What networks cost: counts by hand, and every packaged recipe's network takes the patch of its recipe."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from osteon.recipes.cost import cost_of
@@ -11,6 +14,8 @@ model: {channels: [2, 3], num_auxiliary: 0}
 sampling: {patch_shape: [4, 6, 8]}
 inference: {window_shape: [4, 6, 8]}
 """
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "networks.md"
 
 
 def test_operations_are_two_per_weight_and_voxel() -> None:
@@ -40,3 +45,14 @@ def test_every_packaged_network_takes_the_patch_of_its_recipe(name: str) -> None
     cost = cost_of(load_recipe(name), num_classes=3, timed=False)
     assert cost.num_parameters > 10_000
     assert cost.gflop > 1
+
+
+@pytest.mark.parametrize("name", packaged_recipes())
+def test_reference_has_the_counts_of_every_packaged_recipe(name: str) -> None:
+    """A row that is missing or stale comes right with `osteon models --no-time`."""
+    cost = cost_of(load_recipe(name), num_classes=2, timed=False)
+    shape = " ".join(str(side) for side in cost.patch_shape)
+    row = re.search(rf"^\| `{name}` \|.*", REFERENCE.read_text("utf-8"), re.M)
+    assert row is not None
+    counts = f"{shape} | {cost.num_parameters:,} | {cost.gflop:,.0f} |"
+    assert row.group().endswith(counts)

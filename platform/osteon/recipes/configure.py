@@ -46,7 +46,7 @@ def configure(rows: Sequence[CatalogRow], fingerprint: Fingerprint, *, name: str
     hu, base, patch_shape = fingerprint.foreground, load_recipe(BASE), made.topology.patch_shape
     values = {
         "name": name,
-        "description": f"nnU-Net 3d_fullres, planned from {len(labelled)} cases for {memory_gb:g} GB.",
+        "description": f"nnU-Net 3d_fullres, planned from {_counted(labelled)} for {memory_gb:g} GB.",
         "grid": ModelGrid(spacing_mm=made.spacing_mm),
         "intensity": Intensity(
             clip_hu=(hu.percentiles_hu[LOWEST], hu.percentiles_hu[HIGHEST]), mean=hu.mean_hu, std=max(hu.std_hu, 1e-8)
@@ -59,6 +59,10 @@ def configure(rows: Sequence[CatalogRow], fingerprint: Fingerprint, *, name: str
         "training": base.training.model_copy(update={"batch_size": made.batch_size}),
     }
     return Recipe.model_validate({**{key: getattr(base, key) for key in Recipe.model_fields}, **values})
+
+
+def _counted(rows: Sequence[CatalogRow]) -> str:
+    return "1 case" if len(rows) == 1 else f"{len(rows)} cases"
 
 
 def _augment(spec: AugmentSpec, made: Plan) -> AugmentSpec:
