@@ -133,5 +133,7 @@ def test_a_network_that_bfloat16_is_too_coarse_for_is_computed_in_float32(tiny_n
         network.get_parameter("body.3.bias").fill_(1000.0)  # bfloat16 has steps of 4 there, and features differ by 1
         network.get_parameter("head.weight").sub_(network.get_parameter("head.weight").mean(1, keepdim=True))
     assert open_backend(network, "openvino", WINDOW, device="cpu").name == "openvino float32"
+    if torch.cuda.is_available():
+        assert open_backend(network, "torch", WINDOW, compiled=False).name == "torch eager float32 on cuda"
     with pytest.raises(BackendDisagrees):
         open_backend(network, "openvino", WINDOW, precision="bfloat16", device="cpu")

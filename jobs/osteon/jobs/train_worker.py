@@ -5,7 +5,6 @@ Depends on URLs only, never on the folder the command was started in.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +23,6 @@ from osteon.data.sampling import PatchSampler
 from osteon.evaluation.overlap import dice_per_class
 from osteon.inference.backends import Backend, open_backend
 from osteon.inference.segmenter import Segmenter
-from osteon.inference.torch_backend import TorchBackend
 from osteon.jobs.pretrained import start_from_weights
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.jobs.tracking import Tracking
@@ -215,10 +213,6 @@ def dice_of_case(segmenter: Segmenter, case: TrainingCase) -> dict[str, float]:
 
 
 def _backend(network: Network, recipe: Recipe) -> Backend:
-    spec = recipe.inference
-    device = next(network.parameters()).device
-    if device.type == "cuda":
-        # Not compiled: the weights change before the next validation, and compiling takes longer than segmenting.
-        frozen = copy.deepcopy(network).eval().cpu()
-        return TorchBackend(frozen, spec.window_shape, spec.batch_size, device, half=True)
-    return open_backend(network, "auto", spec.window_shape, spec.batch_size)
+    spec, device = recipe.inference, next(network.parameters()).device
+    # Not compiled: the weights change before the next validation, and compiling takes longer than segmenting.
+    return open_backend(network, "auto", spec.window_shape, spec.batch_size, device=str(device), compiled=False)

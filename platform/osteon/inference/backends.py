@@ -159,6 +159,7 @@ def open_backend(
     *,
     precision: Precision = "auto",
     device: str | None = None,
+    compiled: bool = True,
 ) -> Backend:
     """The network on an engine, checked against eager float32 on a probe patch. The network itself stays as it is.
 
@@ -167,37 +168,53 @@ def open_backend(
         name: ``auto`` takes torch where there is a CUDA device, OpenVINO elsewhere.
         window_shape: voxels of a window, z, y, x.
         batch_size: windows computed at once.
-        precision: ``auto`` takes bfloat16 on a CUDA device and, where the processor has it, in OpenVINO unless too many
-            labels of the probe differ.
+        precision: ``auto`` takes bfloat16 on a CUDA device and, where the processor has it, in OpenVINO, unless too
+            many labels of the probe differ: it can be too coarse for a network that has hardly learnt or that unpools.
         device: a torch device; by default the first CUDA device, or the CPU.
+        compiled: let torch compile the network for a CUDA device; takes longer than it saves for a few scans.
 
     Raises:
         BackendDisagrees: ``backend-disagrees``, if too many labels of the probe differ.
         BadInput: ``network-head`` or ``unknown-backend``.
     """
-    frozen = copy.deepcopy(network).eval().requires_grad_(False).cpu()
+    from osteon.inference.agreement import BackendDisagrees
+
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     engine = name if name != "auto" else ("torch" if target.type == "cuda" else "openvino")
-    if engine == "torch":
-        from osteon.inference.torch_backend import TorchBackend
-
-        with_compiler = target.type == "cuda" and importlib.util.find_spec("triton") is not None
-        half = precision == "bfloat16" or (precision == "auto" and target.type == "cuda")
-        return TorchBackend(frozen, window_shape, batch_size, target, half=half, compiled=with_compiler)
-    if engine == "openvino":
-        return _open_openvino(frozen, window_shape, batch_size, precision)
-    raise BadInput("unknown-backend", f"there is no backend {name!r}", remedy="choose auto, torch or openvino")
-
-
-def _open_openvino(network: nn.Module, window_shape: Index3, batch_size: int, precision: Precision) -> Backend:
-    """In float32 if bfloat16 is too coarse for the network, as it can be for one that has hardly learnt."""
-    from osteon.inference.agreement import BackendDisagrees
-    from osteon.inference.openvino_backend import OpenVinoBackend
-
+    order = _Order(
+        copy.deepcopy(network).eval().requires_grad_(False).cpu(), window_shape, batch_size, target, compiled
+    )
     try:
-        return OpenVinoBackend(network, window_shape, batch_size, precision)
+        return order.opened(engine, precision)
     except BackendDisagrees as error:
         if precision != "auto":
             raise
         logger.warning("%s: computing in float32 instead", error)
-        return OpenVinoBackend(network, window_shape, batch_size, "float32")
+        return order.opened(engine, "float32")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What every engine is opened for."""
+
+    network: nn.Module
+    window_shape: Index3
+    batch_size: int
+    device: torch.device
+    compiled: bool
+
+    def opened(self, engine: str, precision: Precision) -> Backend:
+        if engine == "torch":
+            from osteon.inference.torch_backend import TorchBackend
+
+            on_cuda = self.device.type == "cuda"
+            with_compiler = self.compiled and on_cuda and importlib.util.find_spec("triton") is not None
+            half = precision == "bfloat16" or (precision == "auto" and on_cuda)
+            return TorchBackend(
+                self.network, self.window_shape, self.batch_size, self.device, half=half, compiled=with_compiler
+            )
+        if engine == "openvino":
+            from osteon.inference.openvino_backend import OpenVinoBackend
+
+            return OpenVinoBackend(self.network, self.window_shape, self.batch_size, precision)
+        raise BadInput("unknown-backend", f"there is no backend {engine!r}", remedy="choose auto, torch or openvino")
