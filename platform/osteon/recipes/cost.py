@@ -9,10 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from torch.utils.flop_counter import FlopCounterMode
 
 from osteon.core.geometry import Index3
-from osteon.inference.agreement import BackendDisagrees
 from osteon.inference.backends import Backend, open_backend
 from osteon.models.build import build
-from osteon.models.network import Network, num_parameters
+from osteon.models.network import num_parameters
 from osteon.recipes.recipe import Recipe
 
 REPEATS = 3
@@ -68,15 +67,8 @@ def cost_of(recipe: Recipe, num_classes: int, *, timed: bool) -> Cost:
     )
     if not timed:
         return counted
-    backend = _engine(build(recipe.model, num_classes=num_classes), patch_shape)
+    backend = open_backend(build(recipe.model, num_classes=num_classes), window_shape=patch_shape)
     return counted.model_copy(update={"ms": _milliseconds(backend, patch), "engine": backend.name})
-
-
-def _engine(network: Network, patch_shape: Index3) -> Backend:
-    try:
-        return open_backend(network, window_shape=patch_shape)
-    except BackendDisagrees:  # the weights are random: their scores may lie too close together for bfloat16
-        return open_backend(network, window_shape=patch_shape, precision="float32")
 
 
 def _milliseconds(backend: Backend, like_BVZYX: torch.Tensor) -> float:
