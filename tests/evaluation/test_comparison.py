@@ -61,6 +61,7 @@ def test_differences_are_paired_by_case_and_bone(comparison: Comparison) -> None
     (difference,) = comparison.differences
     gains = [dice(4 - n % 2) - dice(8 - n % 2) for n in range(6)] + [0 - dice(8 - n % 3) for n in range(6)]
     assert (difference.first, difference.second, difference.pairs) == ("good", "bad", 12)
+    assert difference.mean == pytest.approx(np.mean(gains))
     assert difference.median == pytest.approx(np.median(gains))
     assert difference.low <= difference.median <= difference.high < 0
     assert difference.better == 0

@@ -74,7 +74,8 @@ class Difference(Score):
         first: name of a system.
         second: name of the other.
         pairs: of case and bone that count in both.
-        median: of second - first.
+        mean: of second - first.
+        median: likewise; 0 where most bones are found by neither.
         low: lower end of the 95 % bootstrap interval of the median.
         high: its upper end.
         better: share of the pairs in which the second is better.
@@ -85,6 +86,7 @@ class Difference(Score):
     first: str
     second: str
     pairs: int
+    mean: float
     median: float
     low: float
     high: float
@@ -221,6 +223,7 @@ def _difference(first: str, second: str, reports: dict[str, Report]) -> Differen
         first=first,
         second=second,
         pairs=len(pairs),
+        mean=float(gains.mean()),
         median=float(np.median(gains)),
         low=low,
         high=high,
