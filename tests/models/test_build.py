@@ -1,5 +1,8 @@
 """From a recipe's numbers to a network."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -43,3 +46,8 @@ def test_parameters_are_counted() -> None:
 def test_impossible_numbers_are_refused(values: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         UNet3dSpec.model_validate(values)
+
+
+def test_recipes_are_read_without_what_only_some_networks_are_made_of() -> None:
+    code = "import sys, osteon.recipes.recipe; sys.exit('monai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import accumulate
 
 from torch import Tensor, nn
 
@@ -49,3 +50,8 @@ def halving_steps(num_levels: int) -> tuple[Index3, ...]:
     """Steps of levels each of which halves all axes."""
     sides = [2**level for level in range(num_levels)]
     return tuple((side, side, side) for side in sides)
+
+
+def cumulative(strides: Sequence[Index3]) -> tuple[Index3, ...]:
+    """Voxels of the input per voxel of each level."""
+    return tuple(accumulate(strides, lambda a, b: (a[0] * b[0], a[1] * b[1], a[2] * b[2])))

@@ -6,14 +6,13 @@ Legend: B batch, C channels, K classes (background counted), Z Y X voxels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetUpBlock
 from torch import Tensor, nn
 
 from osteon.core.geometry import Index3
 from osteon.models.blocks import LEAK
-from osteon.models.deep_supervision import DeeplySupervised, auxiliary_heads
+from osteon.models.deep_supervision import DeeplySupervised, auxiliary_heads, cumulative
 from osteon.models.network import initialise
 
 NORM = ("INSTANCE", {"affine": True})
@@ -67,8 +66,3 @@ class NnUNet(DeeplySupervised):
         for block, skip in zip(self.ascent, reversed(skips), strict=True):
             maps.append(block(maps[-1], skip))
         return maps
-
-
-def cumulative(strides: Sequence[Index3]) -> tuple[Index3, ...]:
-    """Voxels of the input per voxel of each level."""
-    return tuple(accumulate(strides, lambda a, b: (a[0] * b[0], a[1] * b[1], a[2] * b[2])))

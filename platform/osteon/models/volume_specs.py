@@ -1,20 +1,26 @@
-"""The numbers of the networks that see one block of voxels in three dimensions."""
+"""The numbers of the networks that see one block of voxels in three dimensions.
+
+Networks made of MONAI's blocks are imported when one is built: MONAI takes 270 MB in every process that imports it.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from osteon.core.geometry import Index3
-from osteon.models.classic_unet import ClassicUNet3d
+from osteon.models.deep_supervision import cumulative
 from osteon.models.kiunet3d import KiUNet3d
 from osteon.models.network import NetworkSpec
-from osteon.models.nnunet import NnUNet, cumulative
-from osteon.models.segnet3d import SegNet3d
 from osteon.models.unet3d import UNet3d
-from osteon.models.vnet import VNet
+
+if TYPE_CHECKING:
+    from osteon.models.classic_unet import ClassicUNet3d
+    from osteon.models.nnunet import NnUNet
+    from osteon.models.segnet3d import SegNet3d
+    from osteon.models.vnet import VNet
 
 Stride = tuple[Literal[1, 2], Literal[1, 2], Literal[1, 2]]
 Kernel = tuple[Literal[1, 3], Literal[1, 3], Literal[1, 3]]
@@ -81,6 +87,8 @@ class ClassicUNet3dSpec(_SupervisedSpec):
 
     def build(self, num_classes: int) -> ClassicUNet3d:
         """The network with fresh weights."""
+        from osteon.models.classic_unet import ClassicUNet3d
+
         residual = self.architecture == "resunet3d"
         return ClassicUNet3d(num_classes, self.channels, self.num_auxiliary, residual=residual)
 
@@ -124,6 +132,8 @@ class NnUNetSpec(_SupervisedSpec):
 
     def build(self, num_classes: int) -> NnUNet:
         """The network with fresh weights."""
+        from osteon.models.nnunet import NnUNet
+
         return NnUNet(num_classes, self.channels, self.strides, self.kernels, self.num_auxiliary)
 
 
@@ -154,6 +164,8 @@ class SegNet3dSpec(NetworkSpec):
 
     def build(self, num_classes: int) -> SegNet3d:
         """The network with fresh weights."""
+        from osteon.models.segnet3d import SegNet3d
+
         return SegNet3d(num_classes, self.channels, self.depths)
 
 
@@ -207,6 +219,8 @@ class VNetSpec(_NormedSpec):
 
     def build(self, num_classes: int) -> VNet:
         """The network with fresh weights."""
+        from osteon.models.vnet import VNet
+
         return VNet(num_classes, self.width, self.depths)
 
 
