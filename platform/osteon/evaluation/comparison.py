@@ -15,7 +15,7 @@ from osteon.core.errors import BadInput
 from osteon.evaluation.confusion import add_up
 from osteon.evaluation.pixels import pixel_scores
 from osteon.evaluation.scores import Score
-from osteon.evaluation.summary import QUANTILES, Report, Spread
+from osteon.evaluation.summary import Report, Spread, spread
 
 FEWEST_PAIRS = 6  # with fewer no signed-rank test can reach p < 0.05
 
@@ -188,7 +188,7 @@ def _row(name: str, report: Report) -> SystemRow:
         mean_accuracy=MeanSd.of([each.mean_accuracy for each in pixels]),
         accuracy=MeanSd.of([each.accuracy for each in pixels]),
         hd_mm=statistics.median(distances) if distances else None,
-        dsc_median=_spread([bone.dsc for bone in bones if bone.dsc > 0]),
+        dsc_median=spread(bone.dsc for bone in bones if bone.dsc > 0),
         nonzero_share=sum(bone.dsc > 0 for bone in bones) / len(bones),
         volume_error=statistics.median(errors) if errors else None,
         images_per_second=len(times) / sum(times) if times else None,
@@ -196,13 +196,6 @@ def _row(name: str, report: Report) -> SystemRow:
         num_parameters=facts.num_parameters if facts else None,
         seconds_per_step=facts.seconds_per_step if facts else None,
     )
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    if not values:
-        return Spread(count=0, undefined=0, mean=None, low=None, median=None, high=None)
-    low, median, high = (float(value) for value in np.quantile(values, QUANTILES))
-    return Spread(count=len(values), undefined=0, mean=statistics.fmean(values), low=low, median=median, high=high)
 
 
 def _differences(reports: dict[str, Report]) -> tuple[Difference, ...]:
