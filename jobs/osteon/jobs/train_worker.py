@@ -198,7 +198,8 @@ def segmenter_in_training(network: Network, recipe: Recipe, table: LabelTable) -
 
 def dice_of_case(segmenter: Segmenter, case: TrainingCase) -> dict[str, float]:
     """Dice by name of the bones of the segmenter's table that the case has."""
-    found = segmenter.segment(case.image(), case.zones)
+    levels = [case.image(level) for level in range(case.num_levels)]
+    found = segmenter.segment(levels[0], case.zones, levels=levels)
     truth = case.labels().read((0, 0, 0), case.grid.shape).result()
     class_of = np.zeros(1 + max(int(found.max()), int(truth.max()), segmenter.table.labels[-1].id), np.uint16)
     known = segmenter.table.class_of()

@@ -31,8 +31,8 @@ from osteon.core.volume import Pending, TrainingCase, Volume
 from osteon.data.preprocess import (
     Intensity,
     ModelGrid,
-    PooledVolume,
     Window,
+    halved,
     level_for,
     locate,
     resample_linear,
@@ -54,15 +54,15 @@ class Batch:
         context_labels: classes of the contexts, like ``labels_BZYX``; empty unless asked for.
     """
 
-    image_BCZYX: Tensor  # noqa: N815
-    labels_BZYX: Tensor  # noqa: N815
+    image_BCZYX: Tensor  # noqa: N815  # a shape suffix
+    labels_BZYX: Tensor  # noqa: N815  # a shape suffix
     locations: tuple[PatchLocation, ...]
     contexts: tuple[Tensor, ...] = ()
     spacing_mm: tuple[Vector3, ...] = ()
     context_labels: tuple[Tensor, ...] = ()
 
     @property
-    def input_BVZYX(self) -> Tensor:  # noqa: N802
+    def input_BVZYX(self) -> Tensor:  # noqa: N802  # a shape suffix
         """What a network takes: the views as channels, the target first."""
         return torch.cat([self.image_BCZYX, *self.contexts], dim=1) if self.contexts else self.image_BCZYX
 
@@ -260,8 +260,7 @@ def start_of(center: Index3, shape: Index3, context: int) -> Index3:
 def image_at(case: TrainingCase, level: int) -> Volume:
     """A case's image at a pyramid level; levels beyond the stored ones are pooled from the coarsest stored one."""
     stored = min(level, case.num_levels - 1)
-    image = case.image(stored)
-    return image if stored == level else PooledVolume(image, level - stored)
+    return halved(case.image(stored), level - stored)
 
 
 def _begin_read(volume: Volume, spacing_mm: Vector3, start: Index3, shape: Index3) -> _Read:

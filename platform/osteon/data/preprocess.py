@@ -172,6 +172,11 @@ class PooledVolume:
         return _Pooling(self.volume.read(first, _index3([b - a for a, b in zip(first, stop, strict=True)])), self.level)
 
 
+def halved(volume: Volume, times: int) -> Volume:
+    """The volume so many pyramid levels coarser; itself for none."""
+    return PooledVolume(volume, times) if times else volume
+
+
 @dataclass(frozen=True)
 class _Pooling:
     pending: Pending

@@ -14,8 +14,8 @@ from osteon.core.volume import Pending, Volume
 from osteon.data.preprocess import (
     Intensity,
     ModelGrid,
-    PooledVolume,
     Window,
+    halved,
     level_for,
     locate,
     resample_linear,
@@ -44,7 +44,7 @@ class ModelView:
 
         Args:
             image: HU, level 0.
-            levels: the stored pyramid, level 0 first; levels it lacks are pooled as they are read.
+            levels: the stored pyramid, level 0 first; levels it lacks are pooled from its coarsest as they are read.
             grid: a grid that equals the scan's own to a hundredth of a millimetre counts as its own.
             intensity: from HU to the network's input.
         """
@@ -52,9 +52,9 @@ class ModelView:
         if on_grid.matches(image.grid):
             return cls(image, 0, image.grid, intensity)
         level = level_for(image.grid.spacing_mm, grid.spacing_mm)
-        if level < len(levels):
-            return cls(levels[level], level, on_grid, intensity)
-        return cls(PooledVolume(image, level) if level else image, level, on_grid, intensity)
+        stored = levels or (image,)
+        coarsest = min(level, len(stored) - 1)
+        return cls(halved(stored[coarsest], level - coarsest), level, on_grid, intensity)
 
     def request(self, start: Index3, shape: Index3) -> PendingBlock:
         """Begin to read a block of the model's grid; it must lie inside the grid."""

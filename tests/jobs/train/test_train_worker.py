@@ -140,7 +140,10 @@ class Case:
         self.zones = None
         self._image, self._labels = InMemoryVolume(found, self.grid), InMemoryVolume(truth, self.grid)
 
-    def image(self) -> InMemoryVolume:
+    num_levels = 1
+
+    def image(self, level: int) -> InMemoryVolume:
+        assert level == 0
         return self._image
 
     def labels(self) -> InMemoryVolume:
