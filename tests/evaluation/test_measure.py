@@ -1,5 +1,6 @@
 import math
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,8 @@ Labels = npt.NDArray[np.uint16]
 GRID = Grid((30, 32, 34), (1.5, 1.0, 1.0), (-200.0, 10.0, 60.0))
 
 
-def only(labels: Labels, grid: Grid, table: LabelTable, **options: npt.NDArray[np.int16] | float) -> MeasuredBone:
-    (bone,) = measure_bones(labels, grid, table, **options)  # type: ignore[arg-type]
+def only(labels: Labels, grid: Grid, table: LabelTable, **options: Any) -> MeasuredBone:
+    (bone,) = measure_bones(labels, grid, table, **options)
     return bone
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from osteon.core.geometry import Index3
 from osteon.data.preprocess import Intensity, ModelGrid
-from osteon.inference.backends import open_backend
+from osteon.inference.backends import BackendName, open_backend
 from osteon.inference.contexts import ContextSlab, context_views
 from osteon.inference.in_memory import InMemoryVolume, zones_of
 from osteon.inference.schedule import Row
@@ -66,13 +66,13 @@ def test_a_row_without_windows_reads_nothing(noise_scan: ScanOf, intensity: Inte
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_labels_are_those_of_windows_put_together_by_hand(
-    noise_scan: ScanOf, intensity: Intensity, engine: str
+    noise_scan: ScanOf, intensity: Intensity, engine: BackendName
 ) -> None:
     torch.manual_seed(0)
     network = MultiResolutionSpec(architecture="sneakynet", channels=(4, 4, 4), contexts=2).build(3).eval()
     scan = noise_scan((16, 20, 16))
     spec = StreamSpec(window_shape=WINDOW, bone_floor_hu=None)
-    backend = open_backend(network, engine, WINDOW, precision="float32", device="cpu")  # type: ignore[arg-type]
+    backend = open_backend(network, engine, WINDOW, precision="float32", device="cpu")
     blocks = stream_labels(scan, backend, spec, intensity, ModelGrid(), zones=None)
     found = np.concatenate([block for _, block in blocks])
     whole, weights = intensity.apply(torch.from_numpy(scan.array)), gaussian_weights(WINDOW)

@@ -11,7 +11,7 @@ from torch import Tensor
 from osteon.core.geometry import Index3
 from osteon.core.labels import LabelTable
 from osteon.data.preprocess import Intensity, ModelGrid
-from osteon.inference.backends import Head, open_backend
+from osteon.inference.backends import BackendName, Head, open_backend
 from osteon.inference.in_memory import InMemoryVolume
 from osteon.inference.mirror import twin_classes
 from osteon.inference.postprocess import PostprocessSpec
@@ -97,9 +97,9 @@ def test_head_of_groups_is_that_of_each_voter_in_its_place(network: MultiAxialUN
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_engines_give_every_voters_scores(network: MultiAxialUNet, engine: str) -> None:
+def test_engines_give_every_voters_scores(network: MultiAxialUNet, engine: BackendName) -> None:
     shape: Index3 = (8, 16, 8)
-    backend = open_backend(network, engine, shape, 1, precision="float32")  # type: ignore[arg-type]
+    backend = open_backend(network, engine, shape, 1, precision="float32")
     batch = torch.randn(1, 1, *shape)
     with torch.inference_mode():
         expected = network.scores(batch)

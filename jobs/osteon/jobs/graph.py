@@ -27,7 +27,7 @@ def compute(get: Get, graph: Graph, key: str, stopping: threading.Event) -> obje
         value = get(graph, key)
     except CancelledError as error:
         raise RunEnded("scheduler-lost", "the scheduler is gone", remedy="run the same command again") from error
-    except Exception as error:
+    except Exception as error:  # each scheduler has its own way to say that a worker died
         if stopping.is_set():
             raise RunEnded("stopped", "the run was stopped", remedy="run the same command again") from error
         raise OsteonError(

@@ -58,7 +58,7 @@ class Head:
                 remedy="let the network expose features(x) and a Conv3d head of kernel size 1",
             )
         groups = head.weight.detach().float().flatten(1).chunk(head.groups)
-        weight: Tensor = torch.block_diag(*groups)  # type: ignore[no-untyped-call]
+        weight: Tensor = torch.block_diag(*groups)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float()
         return cls(weight.cpu(), bias.cpu(), int(getattr(network, "num_voters", 1)))
 

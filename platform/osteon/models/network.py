@@ -26,7 +26,7 @@ class Output:
         step: they are compared with every step-th label along z, y, x.
     """
 
-    logits_BKZYX: Tensor  # noqa: N815
+    logits_BKZYX: Tensor  # noqa: N815  # a shape suffix
     view: int = 0
     step: Index3 = (1, 1, 1)
 

@@ -47,7 +47,6 @@ class LossSpec(BaseModel):
         description="How much small classes count in the cross-entropy: 0 every voxel alike, 1 every class of a batch "
         "alike however small, between: a class of n voxels counts as n^(1 - balance).",
     )
-
     smoothing: float = Field(default=1e-5, gt=0, description="Added to both sides of Dice's fraction.")
     auxiliary: float = Field(
         default=0.5, ge=0, description="Deep supervision: the n-th coarser output counts as this to the n."
@@ -71,7 +70,9 @@ class DiceCrossEntropy(nn.Module):
     def forward(self, logits_BKZYX: Tensor, labels_BZYX: Tensor) -> Tensor:
         """The loss, a scalar in float32; ``labels`` are class numbers of any integer type."""
         labels_BN = labels_BZYX.flatten(1).long()
-        entropy_BK, overlap_BK, size_BK = _ClassSums.apply(logits_BKZYX.flatten(2), labels_BN)  # type: ignore[no-untyped-call]
+        entropy_BK, overlap_BK, size_BK = _ClassSums.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            logits_BKZYX.flatten(2), labels_BN
+        )
         voxels_BK = torch.zeros_like(size_BK).scatter_add(1, labels_BN, torch.ones_like(labels_BN, dtype=size_BK.dtype))
         loss = self.spec.cross_entropy * self._entropy(entropy_BK.sum(0), voxels_BK.sum(0))
         if self.spec.dice:

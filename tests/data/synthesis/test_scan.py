@@ -2,6 +2,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_without_soft_tissue_there_is_flesh_all_the_same(anatomy: Anatomy, bones
     ],
 )
 def test_what_cannot_be_drawn_is_refused(
-    anatomy: Anatomy, bones: LabelTable, choice: dict[str, object], code: str
+    anatomy: Anatomy, bones: LabelTable, choice: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(BadInput, match=code):
-        synthesise(anatomy, bones, **{"seed": 0, "case": 0, **choice})  # type: ignore[arg-type]
+        synthesise(anatomy, bones, **{"seed": 0, "case": 0, **choice})

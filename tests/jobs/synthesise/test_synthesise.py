@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,10 +100,10 @@ def test_bodies_take_turns(label_file: Path, tmp_path: Path) -> None:
     ],
 )
 def test_bad_choices_are_refused_before_anything_is_written(
-    plan: Synthesis, tmp_path: Path, change: dict[str, object], code: str
+    plan: Synthesis, tmp_path: Path, change: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(BadInput, match=code):
-        run_synthesis(replace(plan, **change), str(tmp_path / "out"), num_workers=1)  # type: ignore[arg-type]
+        run_synthesis(replace(plan, **change), str(tmp_path / "out"), num_workers=1)
     assert not (tmp_path / "out").exists()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,10 +91,10 @@ def test_recipe_trains_resumes_and_segments(
     task = WorkerTask(run=folder.store.url, dataset=dataset.url, num_threads=torch.get_num_threads())
     step = Trainer.train_step
 
-    def step_or_die(trainer: Trainer, *arguments: object) -> object:
+    def step_or_die(trainer: Trainer, *arguments: Any) -> object:
         if trainer.step == STEPS - 1:
             raise Killed
-        return step(trainer, *arguments)  # type: ignore[arg-type]
+        return step(trainer, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", step_or_die)
