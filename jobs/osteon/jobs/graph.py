@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 
@@ -14,6 +15,39 @@ Get = Callable[[Graph, str], object]  # from a graph and one of its keys to the 
 
 class RunEnded(OsteonError):
     """The run cannot go on, whatever the case: the scheduler is gone, or the run is being stopped."""
+
+
+def compute_case(
+    get: Get,
+    case: object,
+    num_rows: int,
+    write_row: Callable[..., object],
+    commit: Callable[..., object],
+    stopping: threading.Event,
+) -> object:
+    """What ``commit`` gives for a case and the receipts of its rows, each written by a task of its own.
+
+    Raises:
+        RunEnded: as `compute`.
+        OsteonError: as `compute`.
+    """
+    token = uuid.uuid4().hex  # keys are global to a scheduler
+    rows = [f"row-{number}-{token}" for number in range(num_rows)]
+    graph: Graph = {f"case-{token}": case}
+    graph |= {key: (write_row, f"case-{token}", number) for number, key in enumerate(rows)}
+    graph[f"commit-{token}"] = (commit, f"case-{token}", rows)
+    return compute(get, graph, f"commit-{token}", stopping)
+
+
+def compute_task(get: Get, task: Callable[..., object], argument: object, stopping: threading.Event) -> object:
+    """What a single task gives.
+
+    Raises:
+        RunEnded: as `compute`.
+        OsteonError: as `compute`.
+    """
+    key = f"{task.__name__}-{uuid.uuid4().hex}"
+    return compute(get, {key: (task, argument)}, key, stopping)
 
 
 def compute(get: Get, graph: Graph, key: str, stopping: threading.Event) -> object:

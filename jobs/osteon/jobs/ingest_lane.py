@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from osteon.core.errors import Conflict, OsteonError
-from osteon.jobs.graph import Get, Graph, RunEnded, compute
+from osteon.jobs.graph import Get, RunEnded, compute_case, compute_task
 from osteon.jobs.ingest_case import (
     AlreadyThere,
     CaseJob,
@@ -123,21 +123,12 @@ class Lane:
         )
 
     def _compute_rows(self, case: OpenCase) -> Committed | AlreadyThere:
-        token = uuid.uuid4().hex  # keys are global to a scheduler
-        rows = [f"row-{number}-{token}" for number in range(case.writer.num_rows)]
-        graph: Graph = {f"case-{token}": case}
-        graph |= {key: (write_row, f"case-{token}", number) for number, key in enumerate(rows)}
-        graph[f"commit-{token}"] = (commit_case, f"case-{token}", rows)
-        done = self._get(graph, f"commit-{token}")
+        done = compute_case(self.get, case, case.writer.num_rows, write_row, commit_case, self.stopping)
         assert isinstance(done, Committed | AlreadyThere)
         return done
 
     def _compute(self, task: Callable[[CaseJob], object], job: CaseJob) -> object:
-        key = f"{task.__name__}-{uuid.uuid4().hex}"
-        return self._get({key: (task, job)}, key)
-
-    def _get(self, graph: Graph, key: str) -> object:
-        return compute(self.get, graph, key, self.stopping)
+        return compute_task(self.get, task, job, self.stopping)
 
     def _identity_of_refused(self, job: CaseJob) -> Identity:
         try:

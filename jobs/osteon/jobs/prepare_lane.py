@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import Literal
 
 from osteon.core.errors import Conflict, OsteonError
-from osteon.jobs.graph import Get, Graph, RunEnded, compute
+from osteon.jobs.graph import Get, RunEnded, compute_case, compute_task
 from osteon.jobs.ingest_case import AlreadyThere, Committed
 from osteon.jobs.ingest_summary import CaseOutcome
 from osteon.jobs.prepare_case import (
@@ -65,8 +64,7 @@ class PrepareLane:
             there = self._there(job) if self.committed else ()
             if there:
                 return there
-            key = f"plan-{uuid.uuid4().hex}"
-            cases = self._get({key: (plan_case, job)}, key)
+            cases = compute_task(self.get, plan_case, job, self.stopping)
         except RunEnded:
             raise
         except OsteonError as error:
@@ -77,8 +75,7 @@ class PrepareLane:
 
     def _there(self, job: PrepareJob) -> Outcomes:
         """The outcomes of a case all of whose derived cases are there; found before any voxel is read."""
-        key = f"identify-{uuid.uuid4().hex}"
-        identity = self._get({key: (identify, job)}, key)
+        identity = compute_task(self.get, identify, job, self.stopping)
         assert isinstance(identity, Identity)
         wanted = (identity.source_digest, identity.labels_digest)
         suffixes = ("-left", "-right") if job.spec.femurs else ("",)
@@ -96,8 +93,7 @@ class PrepareLane:
             return self._refused(case.writer.case_id, case.job, error)
 
     def _write(self, case: DerivedCase) -> PrepareOutcome:
-        key = f"claim-{uuid.uuid4().hex}"
-        claimed = self._get({key: (claim_case, case)}, key)
+        claimed = compute_task(self.get, claim_case, case, self.stopping)
         if isinstance(claimed, AlreadyThere):
             return self._skipped(claimed.case_id, case.job)
         try:
@@ -113,17 +109,9 @@ class PrepareLane:
         return outcome_of(case, "prepared")
 
     def _compute_rows(self, case: DerivedCase) -> Committed | AlreadyThere:
-        token = uuid.uuid4().hex  # keys are global to a scheduler
-        rows = [f"row-{number}-{token}" for number in range(case.writer.num_rows)]
-        graph: Graph = {f"case-{token}": case}
-        graph |= {key: (write_row, f"case-{token}", number) for number, key in enumerate(rows)}
-        graph[f"commit-{token}"] = (commit_case, f"case-{token}", rows)
-        done = self._get(graph, f"commit-{token}")
+        done = compute_case(self.get, case, case.writer.num_rows, write_row, commit_case, self.stopping)
         assert isinstance(done, Committed | AlreadyThere)
         return done
-
-    def _get(self, graph: Graph, key: str) -> object:
-        return compute(self.get, graph, key, self.stopping)
 
     def _refused(self, case_id: str, job: PrepareJob, error: OsteonError) -> PrepareOutcome:
         kept = CaseOutcome.refused("quarantined", case_id, job.case_id, error)

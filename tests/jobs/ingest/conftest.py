@@ -12,9 +12,6 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless, generate_uid
 
-from osteon.storage.manifest import RootDocument
-from osteon.storage.stores import open_store
-
 LABELS = {1: "femur_left", 2: "vertebrae_L3"}
 
 
@@ -85,23 +82,6 @@ def _slice(series: str, number: int, pixels: npt.NDArray[np.uint16]) -> Dataset:
     result.PixelData = pixels.tobytes()
     result.compress(RLELossless)
     return result
-
-
-@pytest.fixture
-def contents() -> Callable[[str | Path], dict[str, bytes | str]]:
-    """Every object of a dataset's cases by key; of root documents the manifest, without what each commit draws."""
-
-    def read(url: str | Path) -> dict[str, bytes | str]:
-        store = open_store(str(url))
-        return {key: _comparable(key, store.read_bytes(key)) for key in store.list("cases")}
-
-    return read
-
-
-def _comparable(key: str, data: bytes) -> bytes | str:
-    if key.count("/") != 2 or not key.endswith("zarr.json"):
-        return data
-    return RootDocument.from_bytes(data, key).manifest.model_copy(update={"write_id": ""}).model_dump_json()
 
 
 def _write(

@@ -9,8 +9,6 @@ import pytest
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable, table_for
 from osteon.storage.dataset import Dataset
-from osteon.storage.manifest import RootDocument
-from osteon.storage.stores import open_store
 from osteon.storage.writer import write_case
 
 TABLE = table_for(["femur_left", "femur_right"])
@@ -35,20 +33,3 @@ def add_case() -> Callable[..., Dataset]:
         return Dataset.open(str(url))
 
     return add
-
-
-@pytest.fixture
-def contents() -> Callable[[str | Path], dict[str, bytes | str]]:
-    """Every object of a dataset's cases by key; of root documents the manifest, without what each commit draws."""
-
-    def read(url: str | Path) -> dict[str, bytes | str]:
-        store = open_store(str(url))
-        return {key: _comparable(key, store.read_bytes(key)) for key in store.list("cases")}
-
-    return read
-
-
-def _comparable(key: str, data: bytes) -> bytes | str:
-    if key.count("/") != 2 or not key.endswith("zarr.json"):
-        return data
-    return RootDocument.from_bytes(data, key).manifest.model_copy(update={"write_id": ""}).model_dump_json()
