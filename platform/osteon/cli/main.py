@@ -14,6 +14,7 @@ from rich.console import Console
 
 from osteon.cli.cases import cases
 from osteon.cli.compare import compare
+from osteon.cli.compartments import compartments
 from osteon.cli.evaluate import evaluate
 from osteon.cli.export import export
 from osteon.cli.ingest import ingest
@@ -50,6 +51,7 @@ COMMANDS = (
     train,
     segment,
     restore,
+    compartments,
     evaluate,
     compare,
     measure,
