@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from osteon.core.errors import BadInput
+from osteon.evaluation.fold_files import read_splits
 from osteon.inference.prepared import must_prepare
 from osteon.jobs.pretrained import locate_weights
 from osteon.jobs.run_folder import RunRecord
@@ -16,8 +15,6 @@ from osteon.models.network import num_parameters
 from osteon.recipes.recipe import Recipe
 from osteon.storage.dataset import Dataset
 from osteon.training.plan import split_cases
-
-Fold = tuple[list[str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,9 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
     """
     labels_of = {row.case_id: set(row.labels) for row in dataset.catalog() if row.has_labels}
     splits = recipe.training.splits
-    folds = _read_folds(splits) if splits is not None else ()
+    folds = read_splits(splits) if splits is not None else ()
     prepared = recipe.prepare.is_active
-    split = split_cases(list(labels_of), recipe.training, folds, _sources(dataset, labels_of) if prepared else None)
+    split = split_cases(list(labels_of), recipe.training, folds, sources_of(dataset, labels_of) if prepared else None)
     check_prepared(recipe, dataset, (*split.training, *split.validation))
     learnt = set[int]().union(*(labels_of[case_id] for case_id in split.training))
     judged = set[int]().union(*(labels_of[case_id] for case_id in split.validation))
@@ -70,7 +67,7 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
     return TrainPlan(record, num_parameters(network), tuple(label.name for label in unseen.labels))
 
 
-def _sources(dataset: Dataset, case_ids: Iterable[str]) -> dict[str, str]:
+def sources_of(dataset: Dataset, case_ids: Iterable[str]) -> dict[str, str]:
     """The scan that each derived case was made from: two femurs of one patient must not part."""
     derivations = {case_id: dataset.case(case_id).provenance.derivation for case_id in case_ids}
     return {case_id: each.case_id for case_id, each in derivations.items() if each is not None}
@@ -118,17 +115,3 @@ def _differences(asked: object, kept: object, key: str = "") -> list[str]:
         ]
         return [name for part in parts for name in part]
     return [key] if asked != kept else []
-
-
-def _read_folds(path: str) -> Sequence[Fold]:
-    """The folds of an nnU-Net ``splits_final.json``."""
-    try:
-        folds = json.loads(Path(path).read_text("utf-8"))
-        return [([str(name) for name in fold["train"]], [str(name) for name in fold["val"]]) for fold in folds]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadInput(
-            "bad-splits",
-            f"not an nnU-Net splits file ({type(error).__name__}: {error})",
-            where=path,
-            remedy='it holds [{"train": [case ids], "val": [case ids]}, …]',
-        ) from error
