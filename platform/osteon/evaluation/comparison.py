@@ -12,24 +12,13 @@ import numpy as np
 from scipy import stats
 
 from osteon.core.errors import BadInput
+from osteon.evaluation.averages import MeanSd, bootstrap_interval
 from osteon.evaluation.confusion import add_up
 from osteon.evaluation.pixels import pixel_scores
 from osteon.evaluation.scores import Score
 from osteon.evaluation.summary import Report, Spread, spread
 
 FEWEST_PAIRS = 6  # with fewer no signed-rank test can reach p < 0.05
-
-
-class MeanSd(Score):
-    """Mean and standard deviation (of a sample) over cases; the latter is None for a single one."""
-
-    mean: float
-    sd: float | None
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> MeanSd:
-        """Of one value or more."""
-        return cls(mean=statistics.fmean(values), sd=statistics.stdev(values) if len(values) > 1 else None)
 
 
 class SystemRow(Score):
@@ -146,7 +135,7 @@ def compare_reports(reports: dict[str, Report], bones: Sequence[str] = ()) -> Co
     return Comparison(
         cases=cases,
         left_out=left_out,
-        systems=tuple(_row(name, report) for name, report in kept.items()),
+        systems=tuple(system_row(name, report) for name, report in kept.items()),
         differences=_differences(kept),
         confusion=_matrices(kept, bones),
         class_iou={name: _class_iou(report) for name, report in kept.items()},
@@ -170,20 +159,24 @@ def _only(report: Report, cases: Sequence[str]) -> Report:
     return report.model_copy(update={"details": tuple(by_id[case_id] for case_id in cases)})
 
 
-def _row(name: str, report: Report) -> SystemRow:
+def system_row(name: str, report: Report) -> SystemRow:
+    """The row of one system, over all cases of its report.
+
+    Raises:
+        BadInput: ``no-bones``.
+    """
     pixels = [pixel_scores(case) for case in report.details]
     bones = [bone for case in report.details for bone in case.bones]
     if not bones:
         raise BadInput("no-bones", "no bone was judged in the common cases", where=name)
     distances = [bone.hd_mm for bone in bones if bone.hd_mm is not None]
     errors = [abs(bone.volume_error) for bone in bones if bone.volume_error is not None]
-    per_case = [statistics.fmean(bone.dsc for bone in case.bones) for case in report.details if case.bones]
     facts = report.facts
     times = [facts.seconds[case.case_id] for case in report.details if case.case_id in facts.seconds] if facts else []
     slices = sum(case.shape[0] for case in report.details)
     return SystemRow(
         name=name,
-        dsc=MeanSd.of(per_case),
+        dsc=MeanSd.of(list(case_dice(report).values())),
         mean_iou=MeanSd.of([each.mean_iou for each in pixels]),
         mean_accuracy=MeanSd.of([each.mean_accuracy for each in pixels]),
         accuracy=MeanSd.of([each.accuracy for each in pixels]),
@@ -198,6 +191,11 @@ def _row(name: str, report: Report) -> SystemRow:
     )
 
 
+def case_dice(report: Report) -> dict[str, float]:
+    """Mean Dice over the bones of a case, by case id; a case without bones has none."""
+    return {case.case_id: statistics.fmean(bone.dsc for bone in case.bones) for case in report.details if case.bones}
+
+
 def _differences(reports: dict[str, Report]) -> tuple[Difference, ...]:
     names = list(reports)
     found = [_difference(a, b, reports) for number, a in enumerate(names) for b in names[number + 1 :]]
@@ -210,7 +208,7 @@ def _difference(first: str, second: str, reports: dict[str, Report]) -> Differen
     if not pairs:
         return None
     gains = np.array([other[pair] - mine[pair] for pair in pairs])
-    low, high = _interval_of_median(gains)
+    low, high = bootstrap_interval(gains, np.median)
     moved = int((gains != 0).sum())
     return Difference(
         first=first,
@@ -228,13 +226,6 @@ def _difference(first: str, second: str, reports: dict[str, Report]) -> Differen
 
 def _dice_by_pair(report: Report) -> dict[tuple[str, int], float]:
     return {(case.case_id, bone.id): bone.dsc for case in report.details for bone in case.bones}
-
-
-def _interval_of_median(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
-    """95 % by the percentile bootstrap, with a fixed seed so that a page can be made again."""
-    draws = np.random.default_rng(0).choice(values, (2000, len(values)))
-    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _adjusted(found: list[Difference]) -> list[Difference]:
