@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from osteon.cli.options import split_names
+
 if TYPE_CHECKING:
     from osteon.evaluation.comparison import Comparison
 
@@ -16,8 +18,8 @@ def compare(
     ],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder or s3:// URL for the page.")],
     bones: Annotated[
-        str | None, typer.Option("--bones", metavar="A,B", help="Bones of the confusion matrices, by commas.")
-    ] = None,
+        str, typer.Option("--bones", metavar="A,B", help="Bones of the confusion matrices, by commas.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Compare evaluations on their common cases; leaves comparison.html and comparison.json in DIR."""
@@ -25,8 +27,7 @@ def compare(
     from osteon.evaluation.comparison_page import COMPARISON_HTML, name_systems, read_evaluation, write_comparison
 
     named = name_systems([read_evaluation(url) for url in evaluations])
-    chosen = [name.strip() for name in (bones or "").split(",") if name.strip()]
-    comparison = compare_reports({name: each.report for name, each in named.items()}, chosen)
+    comparison = compare_reports({name: each.report for name, each in named.items()}, split_names(bones))
     write_comparison(comparison, named, out)
     if as_json:
         print(comparison.model_dump_json())

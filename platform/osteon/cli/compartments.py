@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from osteon.cli.options import LabelsMap, check_new_file
 from osteon.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def compartments(
     bone: Annotated[
         str | None, typer.Option("--bone", metavar="NAME", help="Take this bone alone; all labels if not given.")
     ] = None,
-    labels_map: Annotated[
-        Path | None, typer.Option("--labels-map", help="JSON file from label ids to names, if nothing else tells.")
-    ] = None,
+    labels_map: LabelsMap = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written for machines.")] = False,
 ) -> None:
     """Label cortical bone (periosteal less endosteal) and trabecular bone (endosteal) on the grid of PERIOSTEAL.
@@ -39,9 +38,7 @@ def compartments(
     """
     from osteon.inference.compartments import split_compartments
 
-    if output.exists():
-        remedy = "name another, or remove it"
-        raise BadInput("file-exists", "there is a file already", where=str(output), remedy=remedy)
+    check_new_file(output)
     outer, grid = _mask(periosteal, bone, labels_map)
     inner, other = _mask(endosteal, bone, labels_map)
     if not grid.matches(other):

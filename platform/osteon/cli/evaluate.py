@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from osteon.cli.options import CaseIds, split_names
+
 if TYPE_CHECKING:
     from osteon.evaluation.summary import Report
 
@@ -19,7 +21,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or s3:// URL of a model: RUN/model.")],
     data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Folder or s3:// URL of the dataset.")],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder or s3:// URL for the report.")],
-    cases: Annotated[str | None, typer.Option("--cases", metavar="A,B", help="Ids of the cases, by commas.")] = None,
+    cases: CaseIds = None,
     split: Annotated[
         Literal["validation", "test", "all"] | None,
         typer.Option(
@@ -43,7 +45,7 @@ def evaluate(
     """
     from osteon.jobs.evaluate import evaluate as run
 
-    names = None if cases is None else [name.strip() for name in cases.split(",") if name.strip()]
+    names = None if cases is None else split_names(cases)
     report = run(
         model,
         data,

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from osteon.cli.listing import print_listing
+from osteon.cli.options import Scheduler, Tasks
 
 if TYPE_CHECKING:
     from osteon.jobs.ingest_summary import CaseOutcome, IngestSummary, Status
 
-LISTED = 20  # lines on screen; --json has them all
 STATUSES: tuple[Status, ...] = ("planned", "ingested", "skipped", "ignored", "quarantined")
 
 
@@ -23,8 +24,8 @@ def ingest(
     ] = "auto",
     labels: Annotated[Path | None, typer.Option(help="Label file or folder of the one scan given.")] = None,
     labels_map: Annotated[Path | None, typer.Option(help="JSON file from label ids to names.")] = None,
-    scheduler: Annotated[str, typer.Option(help="local, threads, ray, or a Dask address tcp://host:port.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Tasks at once; one per core if not given.")] = None,
+    scheduler: Scheduler = "local",
+    workers: Tasks = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Write over cases that are damaged or whose source has changed.")
     ] = False,
@@ -64,15 +65,9 @@ def ingest(
 
 
 def _print(summary: IngestSummary) -> None:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     refused = [case for case in summary.cases if case.status in ("quarantined", "ignored")]
     lines = [*(_line(case) for case in refused), *(f"passed over: {note}" for note in summary.notes)]
-    for line in lines[:LISTED]:
-        console.print(line)
-    if len(lines) > LISTED:
-        console.print(f"… and {len(lines) - LISTED} more; --json lists them all")
-    done = ", ".join(f"{number} {status}" for status in STATUSES if (number := summary.count(status)))
-    console.print(f"{summary.dataset}: {done}")
+    print_listing(lines, summary.dataset, {status: summary.count(status) for status in STATUSES})
 
 
 def _line(case: CaseOutcome) -> str:

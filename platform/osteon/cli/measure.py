@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from osteon.cli.options import LabelsMap, split_names
 from osteon.core.errors import BadInput, Conflict, OsteonError
 from osteon.telemetry.progress import Bar, progress_bar
 
@@ -44,9 +45,7 @@ def measure(
     cases: Annotated[
         str | None, typer.Option("--cases", metavar="A,B", help="Of a dataset: ids of the cases, by commas.")
     ] = None,
-    labels_map: Annotated[
-        Path | None, typer.Option("--labels-map", help="JSON file from label ids to names, if nothing else tells.")
-    ] = None,
+    labels_map: LabelsMap = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measurements for machines.")] = False,
 ) -> None:
     """Measure labelled bones; leaves measurements.csv, measurements.json and a mesh per bone in DIR.
@@ -59,7 +58,7 @@ def measure(
 
     store = open_store(out)
     _check_free(store)
-    names = None if cases is None else [name.strip() for name in cases.split(",") if name.strip()]
+    names = None if cases is None else split_names(cases)
     subjects = find_subjects(labels, cases=names, image=image, labels_map=labels_map)
     measured, refused = _measure_all(subjects, store, mesh, cortex_hu, shown=not as_json and sys.stderr.isatty())
     values = [subject.model_dump(mode="json") for subject in measured]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from osteon.cli.listing import print_listing
+from osteon.cli.options import CaseIds, Scheduler, Tasks, split_names
 
 if TYPE_CHECKING:
     from osteon.jobs.prepare_summary import PrepareOutcome, PrepareSummary, Status
 
-LISTED = 20  # lines on screen; --json has them all
 STATUSES: tuple[Status, ...] = ("planned", "prepared", "skipped", "quarantined")
 
 
@@ -23,15 +24,15 @@ def prepare(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the recipe.")
     ] = None,
-    cases: Annotated[str | None, typer.Option("--cases", metavar="A,B", help="Ids of the cases, by commas.")] = None,
+    cases: CaseIds = None,
     labels_from: Annotated[
         str | None,
         typer.Option(
             "--labels-from", metavar="URL", help="Dataset, or folder of CASE.zarr, whose labels show where bones are."
         ),
     ] = None,
-    scheduler: Annotated[str, typer.Option(help="local, threads, ray, or a Dask address tcp://host:port.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Tasks at once; one per core if not given.")] = None,
+    scheduler: Scheduler = "local",
+    workers: Tasks = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Write over cases that are damaged or were prepared otherwise.")
     ] = False,
@@ -48,7 +49,7 @@ def prepare(
     from osteon.recipes.recipe import load_recipe
 
     spec = load_recipe(recipe, set_ or ()).prepare
-    names = None if cases is None else tuple(name.strip() for name in cases.split(",") if name.strip())
+    names = None if cases is None else split_names(cases)
     request = PrepareRequest(dataset, out, spec, names, labels_from, replace)
     if dry_run:
         summary = preview(request, shown=not as_json)
@@ -62,14 +63,8 @@ def prepare(
 
 
 def _print(summary: PrepareSummary) -> None:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     lines = [_line(case) for case in summary.cases if case.status in ("quarantined", "planned")]
-    for line in lines[:LISTED]:
-        console.print(line)
-    if len(lines) > LISTED:
-        console.print(f"… and {len(lines) - LISTED} more; --json lists them all")
-    done = ", ".join(f"{number} {status}" for status in STATUSES if (number := summary.count(status)))
-    console.print(f"{summary.dataset}: {done}")
+    print_listing(lines, summary.dataset, {status: summary.count(status) for status in STATUSES})
 
 
 def _line(case: PrepareOutcome) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from osteon.core.errors import BadInput
+from osteon.cli.options import check_new_file
 
 recipes = typer.Typer(help="Packaged recipes.", invoke_without_command=True)
 
@@ -46,8 +46,8 @@ def nnunet(
     from osteon.recipes.configure import configure
     from osteon.storage.dataset import Dataset
 
-    if out and out.exists():
-        raise BadInput("file-exists", "there is a file already", where=str(out), remedy="name another, or remove it")
+    if out:
+        check_new_file(out)
     dataset = Dataset.open(data)
     name = out.stem if out else f"nnunet-{dataset.name}"
     recipe = configure(dataset.catalog(), dataset.fingerprint(), name=name, memory_gb=memory_gb)

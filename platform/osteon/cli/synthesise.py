@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from osteon.cli.options import split_names
 from osteon.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def synthesise(
     from osteon.jobs.label_sources import find_bodies, parse_merges
     from osteon.jobs.synthesise import Synthesis, run_synthesis
 
-    names = tuple(name.strip() for name in bones.split(",") if name.strip())
-    plan = Synthesis(find_bodies(labels, labels_map), cases, seed, _spacing(spacing_mm), names, parse_merges(merge))
+    plan = Synthesis(
+        find_bodies(labels, labels_map), cases, seed, _spacing(spacing_mm), split_names(bones), parse_merges(merge)
+    )
     summary = run_synthesis(plan, dataset, num_workers=workers, shown=not as_json and sys.stderr.isatty())
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(summary), indent=1))

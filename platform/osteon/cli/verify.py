@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from osteon.cli.listing import LISTED, not_listed
+
 if TYPE_CHECKING:
     from osteon.storage.verify import VerifyReport
-
-LISTED = 20  # problems named on screen; --json has them all
 
 
 def verify(
@@ -46,7 +46,7 @@ def _print(report: VerifyReport) -> None:
     if report.problems:
         console.print(_problems(report))
     if len(report.problems) > LISTED:
-        console.print(f"… and {len(report.problems) - LISTED} more; --json lists them all")
+        console.print(not_listed(len(report.problems)))
     for leftover in report.leftovers:
         size = f"{leftover.num_objects} objects, {leftover.num_bytes / 1e6:.1f} MB"
         console.print(f"{leftover.case_id}: not committed: {size}; ingest its source again to go on", markup=False)
