@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from osteon.cli.options import LabelsMap, split_names
-from osteon.core.errors import BadInput, Conflict, OsteonError
+from osteon.core.errors import BadInput, OsteonError
 from osteon.telemetry.progress import Bar, progress_bar
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ def measure(
     Exit code: 0 all well, 3 some labels could not be read.
     """
     from osteon.evaluation.measures import to_csv
+    from osteon.evaluation.outputs import check_absent
     from osteon.evaluation.subjects import find_subjects
     from osteon.storage.stores import open_store
 
+    check_absent(out, f"{MEASUREMENTS}.csv", f"{MEASUREMENTS}.json", code="measured")
     store = open_store(out)
-    _check_free(store)
     names = None if cases is None else split_names(cases)
     subjects = find_subjects(labels, cases=names, image=image, labels_map=labels_map)
     measured, refused = _measure_all(subjects, store, mesh, cortex_hu, shown=not as_json and sys.stderr.isatty())
@@ -107,13 +108,6 @@ def _measure(subject: Subject, store: Store, mesh: MeshChoice, cortex_hu: float 
             store.write_bytes(f"{subject.name}/{name}.{mesh}", encode_mesh(bone.mesh, mesh, bone.thickness_mm))
         bar.advance(1 / len(present), f"{subject.name} {name}")
     return SubjectMeasures(subject=subject.name, source=subject.source, cortex_hu=cortex_hu, bones=tuple(bones))
-
-
-def _check_free(store: Store) -> None:
-    for suffix in ("csv", "json"):
-        if store.exists(f"{MEASUREMENTS}.{suffix}"):
-            remedy = "choose another --out, or remove it"
-            raise Conflict("measured", f"there is a {MEASUREMENTS}.{suffix} already", where=store.url, remedy=remedy)
 
 
 def _show(measured: Sequence[SubjectMeasures], out: str) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from osteon.core.errors import BadInput, Conflict, CorruptData
+from osteon.core.errors import BadInput, CorruptData
 from osteon.evaluation.comparison import Comparison
+from osteon.evaluation.outputs import check_absent
 from osteon.evaluation.page import render
 from osteon.evaluation.pictures import PLANES
 from osteon.evaluation.report import REPORT_JSON, picture_key
@@ -72,14 +73,8 @@ def write_comparison(comparison: Comparison, evaluations: dict[str, Evaluation],
     Raises:
         Conflict: ``comparison-exists`` if there is one already.
     """
+    check_absent(out, COMPARISON_JSON, code="comparison-exists")
     store = open_store(out)
-    if store.exists(COMPARISON_JSON):
-        raise Conflict(
-            "comparison-exists",
-            f"there is a {COMPARISON_JSON} already",
-            where=out,
-            remedy="choose another --out, or remove it",
-        )
     store.write_bytes(COMPARISON_HTML, render_comparison(comparison, _pictures(comparison, evaluations)).encode())
     store.write_bytes(COMPARISON_JSON, comparison.model_dump_json(indent=1).encode())
 

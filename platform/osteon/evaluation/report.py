@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from osteon.core.errors import Conflict
+from osteon.evaluation.outputs import check_absent
 from osteon.evaluation.page import render
 from osteon.evaluation.pictures import Picture, Plane
 from osteon.evaluation.summary import Report
@@ -37,20 +37,12 @@ def write_report(report: Report, pictures: Mapping[str, Sequence[Picture]], out_
 
 
 def check_free(out_dir: str) -> None:
-    """Refuse a place that holds a report already, before hours are spent on another.
+    """Refuse a place that holds a report already.
 
     Raises:
         Conflict: ``report-exists``.
     """
-    store = open_store(out_dir)
-    for name in (REPORT_JSON, REPORT_HTML):
-        if store.exists(name):
-            raise Conflict(
-                "report-exists",
-                f"there is a {name} already",
-                where=out_dir,
-                remedy="choose another --out, or remove it",
-            )
+    check_absent(out_dir, REPORT_JSON, REPORT_HTML, code="report-exists")
 
 
 def picture_key(case_id: str, plane: Plane) -> str:
