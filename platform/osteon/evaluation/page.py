@@ -26,6 +26,7 @@ def render(template: str, **values: object) -> str:
         "score": format_score,
         "mm": format_mm,
         "signed_percent": format_signed_percent,
+        "signed_score": format_signed_score,
         "signed_count": format_signed_count,
     }
     environment.globals |= formats
@@ -33,6 +34,7 @@ def render(template: str, **values: object) -> str:
         "tolerance": "{:g}".format,
         "percent": format_percent,
         "count": format_count,
+        "duration": format_duration,
         "bone": format_bone,
         "colour": _colour,
         "data_uri": _data_uri,
@@ -69,9 +71,21 @@ def format_percent(value: float | None) -> str:
     return f"{100 * value:.{1 if 0 < value < 1 else 0}f}{THIN_SPACE}%"
 
 
+def format_signed_score(value: float | None) -> str:
+    """A difference of shares with three decimals and its sign."""
+    return UNDEFINED if value is None else f"{_sign(value, 0.0005)}{abs(value):.3f}"
+
+
 def format_signed_percent(value: float | None) -> str:
     """A relative error in per cent, with its sign."""
     return UNDEFINED if value is None else f"{_sign(value, 0.0005)}{abs(100 * value):.1f}{THIN_SPACE}%"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever needs no large number."""
+    if seconds < 100:
+        return f"{seconds:.0f}{THIN_SPACE}s"
+    return f"{seconds / 60:.1f}{THIN_SPACE}min" if seconds < 6000 else f"{seconds / 3600:.1f}{THIN_SPACE}h"
 
 
 def format_count(value: float) -> str:
