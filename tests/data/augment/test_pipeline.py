@@ -13,6 +13,8 @@ KINDS = list(AugmentSpec.model_fields)
 SURE: dict[str, dict[str, object]] = {  # so strong that it shows in small patches
     "dropout": {"share": (0.5, 0.6), "hole_mm": (1.0, 2.0)},
     "perspective": {"strength": 0.4},
+    "average_blur": {"width_mm": (3.0, 9.0)},
+    "median_blur": {"width_mm": (4.5, 40.0)},
 }
 
 
@@ -55,7 +57,7 @@ def test_a_step_is_augmented_alike_whenever_it_runs(make_batch: MakeBatch, table
     batch = make_batch(num_contexts=1)
     first = augment(batch, only(kind), table, generator_for(3, 1, 7))
     assert same(augment(batch, only(kind), table, generator_for(3, 1, 7)), first)
-    if kind not in ("flip", "invert"):  # which have no strength that could differ
+    if kind not in ("flip", "invert", "equalise"):  # which have no strength that could differ
         others = [generator_for(4, 1, 7), generator_for(3, 0, 7), generator_for(3, 1, 8)]
         assert not any(same(augment(batch, only(kind), table, other), first) for other in others)
 
@@ -88,6 +90,10 @@ def test_published_kinds_that_few_need_are_off_by_default() -> None:
         "sharpen",
         "invert",
         "dropout",
+        "average_blur",
+        "median_blur",
+        "edges",
+        "equalise",
     }
 
 

@@ -4,9 +4,11 @@ from pydantic import ValidationError
 
 from osteon.core.geometry import Vector3
 from osteon.data.augment.sharpness import (
+    AverageBlurSpec,
     BlurSpec,
     LowResolutionSpec,
     SharpenSpec,
+    average_blur,
     blur,
     lower_resolution,
     sharpen,
@@ -68,3 +70,28 @@ def test_sharpening_adds_what_blurring_takes_away() -> None:
     blur([blurred], BlurSpec(probability=1, sigma_mm=(1.5, 1.5)), ((1.0, 2.0, 1.0),), generator())
     sharpen([sharp], SharpenSpec(probability=1, strength=(0.5, 0.5), sigma_mm=1.5), ((1.0, 2.0, 1.0),), generator())
     torch.testing.assert_close(sharp, image + (image - blurred) / 2)
+
+
+def averaged(values: list[float], width_mm: float, spacing_mm: float = 1.0) -> list[float]:
+    """A row of voxels after averaging."""
+    image = torch.tensor(values, dtype=torch.float32).reshape(1, 1, 1, 1, -1)
+    average_blur([image], AverageBlurSpec(probability=1, width_mm=(width_mm,) * 2), ((spacing_mm,) * 3,), generator())
+    return [round(value, 5) for value in image.flatten().tolist()]
+
+
+def test_averaging_is_the_mean_over_a_box_that_may_hold_parts_of_voxels() -> None:
+    assert averaged([0, 0, 12, 0, 0, 0], 3.0) == [0, 4, 4, 4, 0, 0]
+    assert averaged([0, 0, 12, 0, 0, 0], 2.0) == [0, 3, 6, 3, 0, 0]
+    assert averaged([0, 0, 12, 0, 0, 0], 1.5, spacing_mm=0.5) == [0, 4, 4, 4, 0, 0]
+    assert averaged([0, 0, 12, 0, 0, 0], 0.4) == [0, 0, 12, 0, 0, 0]
+
+
+def test_averaging_counts_the_voxels_there_are_at_an_edge() -> None:
+    assert averaged([12, 0, 0, 6], 3.0) == [6, 4, 2, 3]
+
+
+def test_a_context_is_averaged_over_the_same_millimetres() -> None:
+    views = [point(), point()]
+    average_blur(views, AverageBlurSpec(probability=1, width_mm=(6.0, 6.0)), ((1.0, 1.0, 1.0),), generator())
+    assert views[0].max().item() == pytest.approx(1 / 6**3)
+    assert views[1].max().item() == pytest.approx(1 / 3**3)

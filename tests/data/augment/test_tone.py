@@ -5,9 +5,11 @@ from pydantic import ValidationError
 from osteon.data.augment.tone import (
     BrightnessSpec,
     ContrastSpec,
+    EqualiseSpec,
     GammaSpec,
     InvertSpec,
     bend_gamma,
+    equalise,
     invert,
     shift_brightness,
     stretch_contrast,
@@ -67,3 +69,27 @@ def test_negative_keeps_the_range_of_all_views() -> None:
     invert(views, InvertSpec(probability=1), torch.Generator().manual_seed(0))
     assert views[0].flatten().tolist() == [5.0, 4.0, 2.0]
     assert views[1].flatten().tolist() == [6.0, 3.0, 0.0]
+
+
+def test_equalising_gives_a_value_the_share_of_voxels_that_are_not_above_it() -> None:
+    image = torch.tensor([-3.0, -3.0, -3.0, -3.0, -2.0, -2.0, 2.1, 2.1]).reshape(1, 1, 1, 2, 4)
+    equalise([image], EqualiseSpec(probability=1), generator())
+    half = -3 + 5.1 * (6 - 4) / (8 - 4)
+    torch.testing.assert_close(image.flatten(), torch.tensor([-3.0] * 4 + [half] * 2 + [2.1] * 2))
+
+
+def test_equalised_values_are_spread_evenly_and_keep_their_order_in_all_views() -> None:
+    views = list(torch.rand(2, 3, 1, 16, 16, 16, generator=generator()) ** 1.5)
+    before = torch.stack(views, 1).flatten(1)
+    equalise(views, EqualiseSpec(probability=1), generator())
+    after = torch.stack(views, 1).flatten(1)
+    for old, new in zip(before, after, strict=True):
+        assert (new[old.argsort()].diff() >= 0).all()
+        share_below = torch.stack([(new < level).float().mean() for level in (0.25, 0.5, 0.75)])
+        torch.testing.assert_close(share_below, torch.tensor([0.25, 0.5, 0.75]), atol=0.02, rtol=0)
+
+
+def test_a_flat_image_has_nothing_to_equalise() -> None:
+    image = torch.full((2, 1, 4, 4, 4), -2.0)
+    equalise([image], EqualiseSpec(probability=1), generator())
+    assert (image == -2).all()

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from torch import Generator, Tensor
 
 from osteon.core.geometry import Vector3
 from osteon.data.augment.resample import Positions, positions_of
-from osteon.data.augment.transform import Factor, Range, Transform, Views, draw_between, per_sample
+from osteon.data.augment.transform import Factor, Share, Transform, Views, draw_between, per_sample
 
 _PRIMES = (73856093, 19349663, 83492791)  # of the spatial hash of Teschner et al. 2003
 _MASK = 2**32 - 1
 
 
-def _is_share(limits: tuple[float, float]) -> tuple[float, float]:
-    if not 0 <= limits[0] <= limits[1] <= 1:
-        raise ValueError(f"must lie between 0 and 1, not {limits}")
-    return limits
-
-
 class DropoutSpec(Transform):
     """Cubes in which every voxel gets the target's lowest value."""
 
-    share: Annotated[Range, AfterValidator(_is_share)] = Field(
-        default=(0.0, 0.1), description="Share of the cubes that are lost."
-    )
+    share: Share = Field(default=(0.0, 0.1), description="Share of the cubes that are lost.")
     hole_mm: Factor = Field(
         default=(1.0, 20.0), description="Side of a cube, mm; of a voxel's size or less: single voxels."
     )

@@ -1,4 +1,7 @@
-"""All augmentations in their order: space first, then sides, then what a scanner and its reconstruction change."""
+"""All augmentations in their order: space first, then sides, then what a scanner and its reconstruction change.
+
+A new one goes to the end, so that runs without it draw what they have always drawn.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,30 @@ from torch import Generator
 from osteon.core.labels import LabelTable
 from osteon.data.augment.crop import CropSpec, crop
 from osteon.data.augment.dropout import DropoutSpec, drop
+from osteon.data.augment.edges import EdgesSpec, add_edges
 from osteon.data.augment.flip import FlipSpec, flip
+from osteon.data.augment.median import MedianBlurSpec, median_blur
 from osteon.data.augment.noise import NoiseSpec, add_noise
 from osteon.data.augment.perspective import PerspectiveSpec, tilt
-from osteon.data.augment.sharpness import BlurSpec, LowResolutionSpec, SharpenSpec, blur, lower_resolution, sharpen
+from osteon.data.augment.sharpness import (
+    AverageBlurSpec,
+    BlurSpec,
+    LowResolutionSpec,
+    SharpenSpec,
+    average_blur,
+    blur,
+    lower_resolution,
+    sharpen,
+)
 from osteon.data.augment.spatial import AffineSpec, ElasticSpec, warp
 from osteon.data.augment.tone import (
     BrightnessSpec,
     ContrastSpec,
+    EqualiseSpec,
     GammaSpec,
     InvertSpec,
     bend_gamma,
+    equalise,
     invert,
     shift_brightness,
     stretch_contrast,
@@ -49,6 +65,10 @@ class AugmentSpec(BaseModel):
     gamma: GammaSpec = Field(default=GammaSpec(), description="A power of the grey value.")
     invert: InvertSpec = Field(default=InvertSpec(), description="The negative; off by default.")
     dropout: DropoutSpec = Field(default=DropoutSpec(), description="Lost voxels and lumps of them; off by default.")
+    average_blur: AverageBlurSpec = Field(default=AverageBlurSpec(), description="Local means; off by default.")
+    median_blur: MedianBlurSpec = Field(default=MedianBlurSpec(), description="Local medians; off by default.")
+    edges: EdgesSpec = Field(default=EdgesSpec(), description="Edges laid over the image; off by default.")
+    equalise: EqualiseSpec = Field(default=EqualiseSpec(), description="Histogram equalisation; off by default.")
 
     @classmethod
     def disabled(cls) -> AugmentSpec:
@@ -80,6 +100,10 @@ def augment(batch: Batch, spec: AugmentSpec, table: LabelTable, generator: Gener
     bend_gamma(views, spec.gamma, generator)
     invert(views, spec.invert, generator)
     drop(views, spec.dropout, batch.spacing_mm, generator)
+    average_blur(views, spec.average_blur, batch.spacing_mm, generator)
+    median_blur(views, spec.median_blur, batch.spacing_mm, generator)
+    add_edges(views, spec.edges, generator)
+    equalise(views, spec.equalise, generator)
     return replace(
         batch,
         image_BCZYX=views[0],

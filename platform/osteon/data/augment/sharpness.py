@@ -1,5 +1,5 @@
-"""Softer images: a smoother reconstruction kernel (blur) and coarser voxels or thicker slices (low resolution); and
-sharper ones.
+"""Softer images: a smoother reconstruction kernel (blur), local means (average blur), coarser voxels or thicker slices
+(low resolution); and sharper ones.
 
 All are linear along each axis, so they are products with small matrices: no padding, any strength per sample.
 """
@@ -13,7 +13,16 @@ from pydantic import AfterValidator, Field, PositiveFloat
 from torch import Generator, Tensor
 
 from osteon.core.geometry import Vector3
-from osteon.data.augment.transform import Probability, Range, Transform, Views, draw_between, map_axes, per_sample
+from osteon.data.augment.transform import (
+    Factor,
+    Probability,
+    Range,
+    Transform,
+    Views,
+    draw_between,
+    map_axes,
+    per_sample,
+)
 
 
 def _not_below_one(limits: tuple[float, float]) -> tuple[float, float]:
@@ -27,6 +36,12 @@ class BlurSpec(Transform):
 
     probability: Probability = 0.15
     sigma_mm: Range = Field(default=(0.4, 1.2), description="Deviation of the Gaussian, mm.")
+
+
+class AverageBlurSpec(Transform):
+    """The mean over a cube around every voxel."""
+
+    width_mm: Factor = Field(default=(1.0, 7.0), description="Side of the cube, mm; parts of voxels count in part.")
 
 
 class SharpenSpec(Transform):
@@ -52,6 +67,16 @@ def blur(views: Views, spec: BlurSpec, spacing_mm: tuple[Vector3, ...], generato
     spacing_BD = torch.tensor(spacing_mm)[rows]
     for k, view_BCZYX in enumerate(views):
         _replace(view_BCZYX, rows, _gaussians(view_BCZYX, sigma_B, spacing_BD * 2**k))
+
+
+def average_blur(views: Views, spec: AverageBlurSpec, spacing_mm: tuple[Vector3, ...], generator: Generator) -> None:
+    """Average the drawn samples, in place; at an edge over the voxels there are."""
+    rows = spec.draw_rows(len(views[0]), generator)
+    width_B = draw_between(spec.width_mm, (len(rows),), generator)
+    spacing_BD = torch.tensor(spacing_mm)[rows]
+    for k, view_BCZYX in enumerate(views):
+        width_BD = width_B[:, None] / (spacing_BD * 2**k)
+        _replace(view_BCZYX, rows, [_boxes(width_BD[:, d], n) for d, n in enumerate(view_BCZYX.shape[2:])])
 
 
 def sharpen(views: Views, spec: SharpenSpec, spacing_mm: tuple[Vector3, ...], generator: Generator) -> None:
@@ -96,6 +121,15 @@ def _gaussian(sigma_B: Tensor, size: int) -> Tensor:
     index = torch.arange(size, dtype=torch.float32)
     squares = (index[:, None] - index) ** 2
     return torch.softmax(-squares / (2 * sigma_B.clamp(min=1e-3)[:, None, None] ** 2), dim=-1)
+
+
+def _boxes(width_B: Tensor, size: int) -> Tensor:
+    """BZI: rows of the overlap of a box ``width_B`` voxels wide with every voxel, summing to 1 over those there are."""
+    index = torch.arange(size, dtype=torch.float32)
+    distance = (index[:, None] - index).abs()
+    overlap_BZI = ((width_B[:, None, None] + 1) / 2 - distance).clamp(min=0, max=1)
+    overlap_BZI = torch.minimum(overlap_BZI, width_B[:, None, None])  # a box may be narrower than a voxel
+    return overlap_BZI / overlap_BZI.sum(-1, keepdim=True)
 
 
 def _coarsening(factor_B: Tensor, size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Changes of grey value: brightness, contrast, gamma and inversion, the same for a target and its contexts."""
+"""Changes of grey value, alike in a target and its contexts: brightness, contrast, gamma, negative, equalisation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from osteon.data.augment.transform import Factor, Probability, Range, Transform, Views, draw_between, per_sample
+from osteon.data.augment.transform import (
+    Factor,
+    Probability,
+    Range,
+    Transform,
+    Views,
+    draw_between,
+    per_sample,
+    range_of,
+)
+
+LEVELS = 256  # of the histogram that is equalised, as in the 8-bit pictures that this is done to elsewhere
 
 
 class BrightnessSpec(Transform):
@@ -34,6 +45,10 @@ class InvertSpec(Transform):
     """The negative: the lowest grey value becomes the highest, and the other way round."""
 
 
+class EqualiseSpec(Transform):
+    """Grey values spread so that each is about as frequent as any other (histogram equalisation)."""
+
+
 def shift_brightness(views: Views, spec: BrightnessSpec, generator: Generator) -> None:
     """Brighten or darken the drawn samples, in place."""
     rows = spec.draw_rows(len(views[0]), generator)
@@ -59,7 +74,7 @@ def bend_gamma(views: Views, spec: GammaSpec, generator: Generator) -> None:
     if not len(rows):
         return
     where = rows.to(views[0].device)
-    low, high = _range(views, where)
+    low, high = range_of(views, where)
     span = (high - low).clamp(min=1e-6)
     for view_BCZYX in views:
         unit = (view_BCZYX[where] - per_sample(low, view_BCZYX)) / per_sample(span, view_BCZYX)
@@ -73,13 +88,48 @@ def invert(views: Views, spec: InvertSpec, generator: Generator) -> None:
     if not len(rows):
         return
     where = rows.to(views[0].device)
-    low, high = _range(views, where)
+    low, high = range_of(views, where)
     for view_BCZYX in views:
         view_BCZYX[where] = per_sample(low + high, view_BCZYX) - view_BCZYX[where]
 
 
-def _range(views: Views, where: Tensor) -> tuple[Tensor, Tensor]:
-    """The lowest and the highest value (n,) of the samples ``where``, over all views."""
-    low = torch.stack([view[where].amin(dim=(1, 2, 3, 4)) for view in views]).amin(0)
-    high = torch.stack([view[where].amax(dim=(1, 2, 3, 4)) for view in views]).amax(0)
-    return low, high
+def equalise(views: Views, spec: EqualiseSpec, generator: Generator) -> None:
+    """Equalise the histogram, over all views, of the drawn samples, in place; the range of values is kept.
+
+    A value v becomes (N(v) - N(lowest)) / (N - N(lowest)) of the range, where N(v) of the N voxels are not above it:
+    the formula of OpenCV's ``equalizeHist``, which imgaug calls. Between the levels of the histogram it is joined by
+    lines.
+    """
+    rows = spec.draw_rows(len(views[0]), generator)
+    if not len(rows):
+        return
+    where = rows.to(views[0].device)
+    low, high = (per_sample(values_B, views[0]) for values_B in range_of(views, where))
+    step = (high - low).clamp(min=1e-6) / (LEVELS - 1)
+    levels = [(view_BCZYX[where] - low) / step for view_BCZYX in views]
+    share_BL = _cumulated(torch.stack([_histogram(level_BCZYX) for level_BCZYX in levels]).sum(0))
+    for view_BCZYX, level_BCZYX in zip(views, levels, strict=True):
+        view_BCZYX[where] = torch.lerp(low, high, _between(share_BL, level_BCZYX))
+
+
+def _histogram(level_BCZYX: Tensor) -> Tensor:
+    """BL: how many voxels of each sample are nearest to each level."""
+    nearest_BN = level_BCZYX.round().long().flatten(1)
+    first_B = torch.arange(len(nearest_BN), device=nearest_BN.device) * LEVELS
+    counts = torch.bincount((nearest_BN + first_B[:, None]).flatten(), minlength=len(nearest_BN) * LEVELS)
+    return counts.reshape(-1, LEVELS)
+
+
+def _cumulated(counts_BL: Tensor) -> Tensor:
+    """BL: 0 … 1, the share of the voxels up to each level, those of the lowest left out."""
+    up_to_BL = counts_BL.cumsum(1)
+    lowest_B1, all_B1 = up_to_BL[:, :1], up_to_BL[:, -1:]
+    return (up_to_BL - lowest_B1) / (all_B1 - lowest_B1).clamp(min=1)
+
+
+def _between(values_BL: Tensor, level_BCZYX: Tensor) -> Tensor:
+    """BCZYX: the values at fractions of levels, by linear interpolation."""
+    level_BN = level_BCZYX.flatten(1)
+    below_BN = level_BN.floor().long().clamp(max=LEVELS - 2)
+    found = torch.lerp(values_BL.gather(1, below_BN), values_BL.gather(1, below_BN + 1), level_BN - below_BN)
+    return found.reshape(level_BCZYX.shape)

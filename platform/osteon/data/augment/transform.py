@@ -31,8 +31,15 @@ def _positive(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _is_share(limits: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= limits[0] <= limits[1] <= 1:
+        raise ValueError(f"must lie between 0 and 1, not {limits}")
+    return limits
+
+
 Range = Annotated[tuple[float, float], AfterValidator(_in_order)]
 Factor = Annotated[Range, AfterValidator(_positive)]
+Share = Annotated[Range, AfterValidator(_is_share)]
 Probability = Annotated[float, Field(ge=0, le=1, description="Chance of a sample to be changed; 0 turns it off.")]
 
 
@@ -57,6 +64,13 @@ def draw_between(limits: tuple[float, float], shape: tuple[int, ...], generator:
 def per_sample(values_B: Tensor, like_BCZYX: Tensor) -> Tensor:
     """One value per sample, on the device of a view and of its rank."""
     return values_B.to(like_BCZYX.device).reshape(-1, 1, 1, 1, 1)
+
+
+def range_of(views: Views, where: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest and the highest value (n,) of the samples ``where``, over all views."""
+    low = torch.stack([view[where].amin(dim=(1, 2, 3, 4)) for view in views]).amin(0)
+    high = torch.stack([view[where].amax(dim=(1, 2, 3, 4)) for view in views]).amax(0)
+    return low, high
 
 
 def map_axes(block_BCIJK: Tensor, weights_BZI: Tensor, weights_BYJ: Tensor, weights_BXK: Tensor) -> Tensor:
