@@ -18,7 +18,7 @@ Scale = Callable[[float], float]
 class Area:
     """Where a curve is drawn in the picture's own units, y downwards."""
 
-    left: float = 34
+    left: float = 42
     right: float = 252
     top: float = 8
     bottom: float = 92
