@@ -200,6 +200,14 @@ def test_long_curves_are_thinned_to_what_a_page_shows(trial: Trial) -> None:
     assert found.dice == ()
 
 
+def test_what_diverged_or_was_logged_again_does_not_spoil_a_curve(trial: Trial) -> None:
+    logged = ((10, 1.0), (20, 9.0), (10, 2.0), (20, 3.0), (30, float("nan")), (40, float("inf")))
+    points = tuple(CurvePoint(step=step, loss=loss, dice=None) for step, loss in logged)
+    report = summarise_sweep("one", AXES, [trial("c", "dice", "16", 0, {"a": 4}, curve=points)], None)
+    assert [(band.step, band.median) for band in report.curves[0].loss] == [(10, 2), (20, 3)]
+    assert SweepReport.model_validate_json(report.model_dump_json()) == report
+
+
 def test_costs_are_counted_for_all_trials(report: SweepReport) -> None:
     last = report.configurations[-1]
     assert (last.seconds, last.cpu_hours, last.gpu_hours) == (3600, 2, 0.5)

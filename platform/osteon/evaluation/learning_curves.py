@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from osteon.evaluation.scores import Score
 from osteon.evaluation.trials import TrialResult
 
 MAX_STEPS = 100  # points of a curve that are kept; a page does not show more
+Points = Sequence[tuple[int, float]]
 
 
 class Band(Score):
@@ -45,12 +47,17 @@ class LearningCurve(Score):
 
 def learning_curve(configuration: str, trials: Sequence[TrialResult]) -> LearningCurve:
     """The curve over all trials of a configuration, unfinished ones included."""
-    dice = [[(point.step, point.dice) for point in trial.curve if point.dice is not None] for trial in trials]
-    loss = [[(point.step, point.loss) for point in trial.curve if point.loss is not None] for trial in trials]
+    dice = [_points((point.step, point.dice) for point in trial.curve) for trial in trials]
+    loss = [_points((point.step, point.loss) for point in trial.curve) for trial in trials]
     return LearningCurve(configuration=configuration, dice=_bands(dice), loss=_bands(loss))
 
 
-def _bands(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[Band, ...]:
+def _points(logged: Iterable[tuple[int, float | None]]) -> Points:
+    """In order of steps, without what diverged; of a step that a resumed run logged again, the later value."""
+    return sorted({step: value for step, value in logged if value is not None and math.isfinite(value)}.items())
+
+
+def _bands(curves: Sequence[Points]) -> tuple[Band, ...]:
     """Folds that were looked at in other steps (runs of so many minutes) are interpolated, never extrapolated."""
     curves = [curve for curve in curves if curve]
     steps = _thinned(sorted({step for curve in curves for step, _ in curve}))
@@ -58,7 +65,7 @@ def _bands(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[Band, ...]:
     return tuple(_band(step, column[np.isfinite(column)]) for step, column in zip(steps, values.T, strict=True))
 
 
-def _interpolated(curve: Sequence[tuple[int, float]], steps: Sequence[int]) -> npt.NDArray[np.float64]:
+def _interpolated(curve: Points, steps: Sequence[int]) -> npt.NDArray[np.float64]:
     seen, values = [step for step, _ in curve], [value for _, value in curve]
     return np.interp(steps, seen, values, left=np.nan, right=np.nan)
 

@@ -65,7 +65,7 @@ def summarise_sweep(
         test: the best configuration on the held-out cases, if that was judged.
     """
     places = sorted({(trial.fold, trial.repeat) for trial in trials})
-    names = dict.fromkeys(trial.configuration for trial in trials)
+    names = list(dict.fromkeys(trial.configuration for trial in trials))
     found = {name: _Configuration.of(trial for trial in trials if trial.configuration == name) for name in names}
     rows = _ranked([_row(each, places) for each in found.values()])
     against = [_behind(row, found[row.configuration], found[rows[0].configuration]) for row in rows]
@@ -75,7 +75,7 @@ def summarise_sweep(
         folds=tuple(sorted({fold for fold, _ in places})),
         repeats=len({repeat for _, repeat in places}),
         configurations=tuple(against),
-        crossings=cross(axes, sorted(rows, key=lambda row: list(names).index(row.configuration))),
+        crossings=cross(axes, sorted(rows, key=lambda row: names.index(row.configuration))),
         curves=tuple(learning_curve(row.configuration, found[row.configuration].trials) for row in rows),
         trials=tuple(_trial_row(trial, found[trial.configuration]) for trial in trials),
         test=_test_row(test) if test is not None else None,
