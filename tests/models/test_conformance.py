@@ -18,7 +18,8 @@ from osteon.training.losses import LossSpec, SupervisedLoss
 K = 3
 BF16_ERROR = 0.2  # of logits, relative to their spread; where rounding ties two voxels, SegNet may unpool to the other
 
-pytestmark = pytest.mark.parametrize("name", sorted(SPECS))
+every_network = pytest.mark.parametrize("name", sorted(SPECS))
+trained_network = pytest.mark.parametrize("name", sorted(SPECS.keys() - {"ensemble"}))  # that is made of trained ones
 
 
 def spec_of(name: str) -> NetworkSpec:
@@ -50,6 +51,7 @@ def _input(name: str, times: Index3, batch: int = 2) -> Tensor:
     return torch.randn(batch, 1 + spec_of(name).num_contexts, *_shape(name, times), generator=generator)
 
 
+@every_network
 @pytest.mark.parametrize("times", [(2, 2, 2), (3, 1, 2)])
 def test_features_head_and_forward_agree_on_any_whole_strides(name: str, times: Index3) -> None:
     network, x = network_of(name), _input(name, times)
@@ -62,6 +64,7 @@ def test_features_head_and_forward_agree_on_any_whole_strides(name: str, times: 
     assert logits.shape == (2, K, *x.shape[2:])
 
 
+@every_network
 def test_forward_is_the_head_of_the_features(name: str) -> None:
     network, x = network_of(name), _input(name, (1, 2, 1))
     with torch.no_grad():
@@ -69,6 +72,7 @@ def test_forward_is_the_head_of_the_features(name: str) -> None:
         torch.testing.assert_close(torch.stack(scores).mean(0), network(x), rtol=1e-4, atol=1e-4)
 
 
+@trained_network
 def test_supervised_scores_fit_the_labels(name: str) -> None:
     network, x = network_of(name), _input(name, (2, 1, 2))
     with torch.no_grad():
@@ -83,6 +87,7 @@ def test_supervised_scores_fit_the_labels(name: str) -> None:
         assert output.logits_BKZYX.shape == (2, K, *labels.shape[1:])
 
 
+@trained_network
 def test_gradients_reach_every_parameter(name: str) -> None:
     network = network_of(name).train()
     outputs = network.supervised(_input(name, (2, 2, 2)))
@@ -91,6 +96,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     assert still == []
 
 
+@every_network
 def test_bfloat16_stays_near_float32(name: str) -> None:
     network, x = network_of(name), _input(name, (2, 2, 2))
     with torch.no_grad():
@@ -101,12 +107,14 @@ def test_bfloat16_stays_near_float32(name: str) -> None:
     assert float((rough.float() - exact).square().mean().sqrt() / exact.std()) < BF16_ERROR
 
 
+@every_network
 def test_result_does_not_depend_on_the_other_images_of_a_batch(name: str) -> None:
     network, x = network_of(name), _input(name, (2, 1, 1), batch=3)
     with torch.no_grad():
         torch.testing.assert_close(network(x)[1:2], network(x[1:2]), rtol=1e-4, atol=1e-4)
 
 
+@every_network
 def test_openvino_computes_the_same(name: str) -> None:
     network, x = network_of(name), _input(name, (2, 1, 2), batch=1)
     with warnings.catch_warnings():
@@ -118,6 +126,7 @@ def test_openvino_computes_the_same(name: str) -> None:
         torch.testing.assert_close(torch.from_numpy(compiled(x.numpy())[0]), network(x), rtol=1e-3, atol=1e-3)
 
 
+@trained_network
 def test_learns_one_tiny_case(name: str) -> None:
     """Blobs of three classes, brighter by class: the loss must fall below half within some steps.
 

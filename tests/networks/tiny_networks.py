@@ -26,5 +26,6 @@ TINY: dict[str, dict[str, Any]] = {
     "unet2d-vgg16": {"decoder": [4, 6, 8, 8]},
     "unet2d-resnet50": {"decoder": [4, 6, 8, 8]},
     "multiaxial": {"channels": [4, 6, 8]},
+    "ensemble": {"members": 2, "member": {"architecture": "hooknet", "channels": [4, 6, 8]}},
 }
 """Numbers that make a network of each architecture small."""

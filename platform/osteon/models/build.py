@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, PositiveInt, Tag
 
+from osteon.core.geometry import Index3
+from osteon.models.ensemble import Ensemble
 from osteon.models.network import Network, NetworkSpec
 from osteon.models.slice_specs import (
     FCNSpec,
@@ -24,6 +26,33 @@ from osteon.models.volume_specs import (
     UNet3dSpec,
     VNetSpec,
 )
+
+
+class EnsembleSpec(NetworkSpec):
+    """How many networks work side by side, and their numbers; it is made of trained ones, never trained itself."""
+
+    architecture: Literal["ensemble"] = Field(default="ensemble", description="The kind of network.")
+    members: PositiveInt = Field(description="Networks, each with weights of its own.")
+    member: ModelSpec = Field(description="The numbers of each of them.")
+
+    @property
+    def num_contexts(self) -> int:
+        """The members'."""
+        return self.member.num_contexts
+
+    @property
+    def stride(self) -> Index3:
+        """The members'."""
+        return self.member.stride
+
+    def check_shape(self, shape: Index3) -> None:
+        """As the members do."""
+        self.member.check_shape(shape)
+
+    def build(self, num_classes: int) -> Ensemble:
+        """The networks with fresh weights."""
+        return Ensemble([self.member.build(num_classes) for _ in range(self.members)])
+
 
 SPECS: dict[str, type[NetworkSpec]] = {
     "unet3d": UNet3dSpec,
@@ -44,6 +73,7 @@ SPECS: dict[str, type[NetworkSpec]] = {
     "unet2d-vgg16": PretrainedUNet2dSpec,
     "unet2d-resnet50": PretrainedUNet2dSpec,
     "multiaxial": MultiAxialSpec,
+    "ensemble": EnsembleSpec,
 }
 """Whose numbers they are, by ``architecture``."""
 
@@ -67,10 +97,12 @@ ModelSpec = Annotated[
     | Annotated[UNet2dSpec, Tag("UNet2dSpec")]
     | Annotated[SegNet2dSpec, Tag("SegNet2dSpec")]
     | Annotated[PretrainedUNet2dSpec, Tag("PretrainedUNet2dSpec")]
-    | Annotated[MultiAxialSpec, Tag("MultiAxialSpec")],
+    | Annotated[MultiAxialSpec, Tag("MultiAxialSpec")]
+    | Annotated[EnsembleSpec, Tag("EnsembleSpec")],
     Discriminator(_kind_of),
 ]
 """The numbers of any network Osteon can build."""
+EnsembleSpec.model_rebuild()
 
 
 def build(spec: NetworkSpec, *, num_classes: int) -> Network:

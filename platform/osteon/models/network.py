@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from osteon.core.geometry import Index3
+
+Fusion = Literal["vote", "probability"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,9 @@ class Network(nn.Module):
     Attributes:
         num_views: V, channels of the input.
         num_classes: K.
-        num_voters: networks in one that elect a voxel's class. Where there are several, ``scores(x)`` gives their
-            logits one after the other, ``head(features(x)) == scores(x)``, and forward gives the mean of them.
+        num_voters: networks in one that elect a voxel's class. Where there are several,
+            ``head(features(x)) == scores(x)``, and forward gives the mean of their logits.
+        fusion: how they elect it: each has one vote, or the mean of their probabilities is the largest.
         stride: what the input's Z, Y and X must be multiples of.
         head: from features to logits.
     """
@@ -49,6 +53,7 @@ class Network(nn.Module):
     num_views: int = 1
     num_classes: int
     num_voters: int = 1
+    fusion: Fusion = "vote"
     stride: Index3
     head: nn.Conv3d
 
@@ -65,6 +70,10 @@ class Network(nn.Module):
         """Logits l_BKZYX of the target."""
         logits: Tensor = self.head(self.features(x_BVZYX))
         return logits
+
+    def scores(self, x_BVZYX: Tensor) -> Tensor:
+        """Every voter's own logits one after the other, (B, num_voters * K, Z, Y, X)."""
+        return self.forward(x_BVZYX)
 
     def supervised(self, x_BVZYX: Tensor) -> list[Output]:
         """All scores that training judges, the target's finest first."""
