@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from osteon.inference.agreement import BackendDisagrees, measure_agreement, probe_patch
-from osteon.inference.backends import Output
+from osteon.inference.backends import Head, Output
+from osteon.models.build import EnsembleSpec
+from osteon.models.volume_specs import UNet3dSpec
 
 NetOf = Callable[..., nn.Module]
 SHAPE = (16, 16, 16)
@@ -34,6 +36,43 @@ def test_other_labels_are_refused(tiny_net: NetOf) -> None:
     network = tiny_net()
     with pytest.raises(BackendDisagrees, match="backend-disagrees"):
         measure_agreement("flipped", network, lambda batch, output: computed(network)(batch.flip(-1), output), SHAPE)
+
+
+@pytest.mark.parametrize("channels", [(6, 8), (2, 4)])  # logits are compared, then features
+def test_of_an_ensemble_the_labels_of_all_together_are_counted(channels: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    member = UNet3dSpec(channels=channels, num_auxiliary=0)
+    network: Any = EnsembleSpec(members=3, member=member).build(4).eval()
+    share = len(Head.of(network).weight) // 3 if channels[0] == 6 else channels[0]  # channels of one member
+
+    def first_member_in_half(batch: Tensor, output: Output) -> Tensor:
+        found: Tensor = network.scores(batch) if output == "logits" else network.features(batch)
+        found[:, :share] = (16 * found[:, :share]).round() / 16
+        return found
+
+    patch = probe_patch(SHAPE)
+    with torch.inference_mode():
+        alike = measure_agreement("rough", network, first_member_in_half, SHAPE)
+        exact = network.scores(patch)
+        rough = first_member_in_half(patch, "logits" if channels[0] == 6 else "features")
+        rough = rough if channels[0] == 6 else network.head(rough)
+    labels = [each.reshape(3, 4, -1).softmax(1).mean(0).argmax(0) for each in (rough, exact)]
+    assert alike == pytest.approx(float((labels[0] == labels[1]).float().mean()), abs=1e-6)
+    assert alike < 1
+
+
+def test_one_broken_member_of_an_ensemble_is_noticed_though_the_others_outweigh_it() -> None:
+    torch.manual_seed(0)
+    network: Any = EnsembleSpec(members=9, member=UNet3dSpec(channels=(6, 8), num_auxiliary=0)).build(2).eval()
+
+    def broken(batch: Tensor, output: Output) -> Tensor:
+        assert output == "logits"
+        found: Tensor = network.scores(batch)
+        found[:, :2] = found[:, :2].flip(-1)
+        return found
+
+    with pytest.raises(BackendDisagrees, match=r"9\d\.\d% of the labels"):
+        measure_agreement("broken", network, broken, SHAPE)
 
 
 def test_wrong_scores_are_refused_even_if_all_is_background(tiny_net: NetOf) -> None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from osteon.inference.ring import NotFinite, Ring, Scoring
+from osteon.models.network import Fusion
 
 
 def columns(values: list[list[float]]) -> torch.Tensor:
@@ -49,9 +50,35 @@ def test_voters_with_a_matrix_vote_on_what_it_gives() -> None:
     assert Scoring(matrix, 2, num_voters=3).classes(sums).long().tolist() == expected.tolist()
 
 
-def test_a_voter_that_gives_nan_is_refused() -> None:
+@pytest.mark.parametrize("num_voters", [2, 5])
+def test_probabilities_are_averaged_whatever_the_sum_of_weights(num_voters: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.rand(400, generator=generator) * 3 + 0.01
+    logits = 3 * torch.randn(num_voters, 4, 400, generator=generator)
+    sums = torch.cat([(logits * weight).flatten(0, 1), weight[None]])
+    expected = logits.double().softmax(1).mean(0).argmax(0)
+    assert Scoring(None, 4, num_voters, "probability").classes(sums).long().tolist() == expected.tolist()
+    assert (logits.mean(0).argmax(0) != expected).any()  # else logits could have been averaged
+    assert (Scoring(None, 4, num_voters).classes(sums).long() != expected).any()  # or votes counted
+
+
+def test_equal_probabilities_and_voxels_that_nothing_covers_go_to_the_smaller_class() -> None:
+    even = torch.tensor([[1.0, 2.0, 0.0, 1.0, 0.0, 2.0, 2.0], [0.0] * 7]).T  # the second one's weight is 0
+    assert Scoring(None, 3, 2, "probability").classes(even).tolist() == [1, 0]
+
+
+def test_probabilities_of_a_matrix_are_those_of_what_it_gives() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix, sums = torch.randn(6, 5, generator=generator), torch.randn(5, 400, generator=generator)
+    sums[-1] = 2.0
+    expected = (matrix @ sums / 2).reshape(3, 2, 400).softmax(1).mean(0).argmax(0)
+    assert Scoring(matrix, 2, 3, "probability").classes(sums).long().tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("fusion", ["vote", "probability"])
+def test_a_voter_that_gives_nan_is_refused(fusion: Fusion) -> None:
     with pytest.raises(NotFinite, match="output-not-finite"):
-        Scoring(None, 2, num_voters=2).classes(columns([[0.0, 1.0, float("nan"), 0.0]]))
+        Scoring(None, 2, 2, fusion).classes(columns([[0.0, 1.0, float("nan"), 0.0]]))
 
 
 def test_nan_is_refused() -> None:

@@ -57,13 +57,20 @@ def measure_agreement(
         return _compare(name, found, expected, head)
 
 
+def _labels(scores_BCZYX: Tensor, head: Head) -> Tensor:
+    """What every voter would vote for (R, B, Z, Y, X), or what they say together, (B, Z, Y, X), by probability."""
+    scores_RBKZYX = torch.stack(scores_BCZYX.chunk(head.num_voters, dim=1))
+    if head.fusion == "probability":
+        return scores_RBKZYX.softmax(2).mean(0).argmax(1)
+    return scores_RBKZYX.argmax(2)
+
+
 def _compare(name: str, found_BCZYX: Tensor, expected_BCZYX: Tensor, head: Head) -> float:
     equal, errors, spreads = [], [], []
     for plane in range(found_BCZYX.shape[2]):
         planes = (each[:, :, plane : plane + 1] for each in (found_BCZYX, expected_BCZYX))
         found, expected = (head.scores(each) if head.cheapest == "features" else each.float() for each in planes)
-        pairs = zip(found.chunk(head.num_voters, 1), expected.chunk(head.num_voters, 1), strict=True)
-        equal += [(ours.argmax(1) == theirs.argmax(1)).float().mean() for ours, theirs in pairs]
+        equal.append((_labels(found, head) == _labels(expected, head)).float().mean())
         errors.append((found - expected).square().mean())
         spreads.append((expected - expected.mean(dim=(2, 3, 4), keepdim=True)).square().mean())
     share = float(torch.stack(equal).mean())

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from osteon.core.errors import BadInput
 from osteon.core.geometry import Index3
+from osteon.models.network import Fusion
 
 Output = Literal["features", "logits"]
 OUTPUTS: tuple[Output, ...] = get_args(Output)
@@ -37,11 +38,13 @@ class Head:
         weight: float32 (R * K, F).
         bias: float32 (R * K,).
         num_voters: R, networks in one that elect a voxel's class; the scores of one follow those of the one before.
+        fusion: how they elect it.
     """
 
     weight: Tensor
     bias: Tensor
     num_voters: int = 1
+    fusion: Fusion = "vote"
 
     @classmethod
     def of(cls, network: nn.Module) -> Head:
@@ -60,7 +63,8 @@ class Head:
         groups = head.weight.detach().float().flatten(1).chunk(head.groups)
         weight: Tensor = torch.block_diag(*groups)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float()
-        return cls(weight.cpu(), bias.cpu(), int(getattr(network, "num_voters", 1)))
+        fusion = cast(Fusion, getattr(network, "fusion", "vote"))
+        return cls(weight.cpu(), bias.cpu(), int(getattr(network, "num_voters", 1)), fusion)
 
     @property
     def num_classes(self) -> int:

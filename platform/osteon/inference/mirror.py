@@ -68,7 +68,7 @@ class Contribution:
     def scoring(self) -> Scoring:
         """From averaged channels to classes."""
         head = self.backend.head
-        return Scoring(self._matrix(head), head.num_classes, head.num_voters)
+        return Scoring(self._matrix(head), head.num_classes, head.num_voters, head.fusion)
 
     def _matrix(self, head: Head) -> Tensor | None:
         """From averaged channels and a 1 to class scores, (R * K, C + 1); None if the channels are the scores."""

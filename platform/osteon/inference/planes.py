@@ -63,8 +63,10 @@ class OtherGrid:
 
     Interpolation makes a convex combination of the eight model voxels around a point. Where all eight have the same
     class, so has the point: its score is largest in each of them. Only the points near a boundary are interpolated;
-    the result is that of interpolating all. (Of several voters' it need not be: where the eight voxels have elected
-    the same class, the point has it too, without a vote of its own.)
+    the result is that of interpolating all. So it is of several voters where each of them names that class in all
+    eight: then each names it at the point too. Where they differ it need not be, as neither votes nor probabilities
+    average as scores do: there the class that the eight voxels have elected is the point's too, without an election of
+    its own.
 
     Args:
         image: the grid of the labels.

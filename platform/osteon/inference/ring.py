@@ -2,8 +2,8 @@
 
 Legend: C averaged channels, K classes, R voters, N voxels. Channel C (the last) holds the sum of weights, so that a
 matrix (K, C + 1) takes a weighted sum to class scores times that sum: W·(Σwf/Σw) + b = (W·Σwf + b·Σw) / Σw. Dividing
-by a positive number changes no argmax, and a voxel that no window covers has zeros everywhere and so class 0,
-background.
+by a positive number changes no argmax and is done for probabilities alone; a voxel that no window covers has zeros
+everywhere and so class 0, background.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from osteon.core.errors import OsteonError
 from osteon.core.geometry import Index3
 from osteon.inference.schedule import Frame
 from osteon.inference.slab import ring_parts
+from osteon.models.network import Fusion
 
-CPU_TILE = 2**13  # voxels scored at once: 126 classes in float32 are 4 MB, about the size of a core's cache
+# Voxels times voters scored at once. On a CPU 126 classes in float32 are then 4 MB, about the size of a core's cache.
+CPU_TILE = 2**13
 CUDA_TILE = 2**20
 
 
@@ -34,11 +36,13 @@ class Scoring:
         matrix: (R * K, C + 1), or None if the channels are class scores themselves.
         num_classes: K.
         num_voters: R; the scores of one voter follow those of the one before.
+        fusion: how several voters elect a class.
     """
 
     matrix: Tensor | None
     num_classes: int
     num_voters: int = 1
+    fusion: Fusion = "vote"
 
     @property
     def dtype(self) -> torch.dtype:
@@ -48,8 +52,9 @@ class Scoring:
     def classes(self, sums_CN: Tensor) -> Tensor:
         """The class of every column (N,), of `dtype`; ties go to the smaller class.
 
-        Several voters elect it: the class that most of them score highest. Where several classes lead with as many
-        votes each, the one of these whose scores have the largest sum over all voters.
+        Several voters elect it. By vote: the class that most of them score highest; where several classes lead with
+        as many votes each, the one of these whose scores have the largest sum over all voters. By probability: the
+        class of the largest mean over the voters' softmax.
 
         Raises:
             NotFinite: ``output-not-finite``.
@@ -57,6 +62,10 @@ class Scoring:
         scores = sums_CN[:-1] if self.matrix is None else self.matrix @ sums_CN
         if self.num_voters == 1:
             return self._first_of_largest(scores)
+        if self.fusion == "probability":
+            weight = sums_CN[-1].clamp(min=torch.finfo(torch.float32).tiny)  # where no window was, all stay alike
+            logits_RKN = scores.reshape(self.num_voters, self.num_classes, -1) / weight
+            return self._first_of_largest(logits_RKN.softmax(1).sum(0))
         voters = scores.chunk(self.num_voters)
         kinds = torch.arange(self.num_classes, dtype=self.dtype, device=scores.device)[:, None]
         votes = torch.stack([self._first_of_largest(voter) == kinds for voter in voters]).sum(0)
@@ -118,7 +127,7 @@ class Ring:
         sums = self.plane(plane)
         height, width = sums.shape[1:]
         classes = torch.zeros((height, width), dtype=scoring.dtype, device=sums.device)
-        step = max(1, self._tile // max(1, width))
+        step = max(1, self._tile // max(1, width * scoring.num_voters))
         for top in range(0, height, step):
             tile = sums[:, top : top + step]
             if bool(tile[-1].any()):
