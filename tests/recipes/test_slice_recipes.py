@@ -27,3 +27,11 @@ def test_systems_differ_in_their_network_and_epochs_only() -> None:
 def test_weights_without_a_digest_are_refused() -> None:
     with pytest.raises(BadInput, match="pretrained and pretrained_sha256 go together"):
         load_recipe("krawczyk2021-unet-resnet50", ["model.pretrained=resnet50.pth"])
+
+
+def test_every_kind_of_augmentation_that_the_paper_names_is_on() -> None:
+    spec = load_recipe("krawczyk2021-unet").augment
+    chance = {name: getattr(spec, name).probability for name in type(spec).model_fields}
+    assert {name for name in chance if not chance[name]} == {"low_resolution", "gamma"}  # which it does not name
+    blurs = chance["blur"] + chance["average_blur"] + chance["median_blur"]
+    assert blurs == pytest.approx(chance["sharpen"], abs=0.002)  # one kind of several, as in the paper
