@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +16,12 @@ from osteon.core.errors import BadInput, CorruptData
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable
 from osteon.inference.in_memory import InMemoryVolume
+from osteon.models.build import build
+from osteon.models.ensemble import Ensemble
 from osteon.models.network import Network
-from osteon.recipes.bundle import load_bundle, save_bundle, segmenter_of
+from osteon.recipes.bundle import ensemble_of, load_bundle, save_bundle, segmenter_of
 from osteon.recipes.bundle_text import metadata, readme
-from osteon.recipes.recipe import Recipe, load_recipe
+from osteon.recipes.recipe import Recipe, differing_keys, load_recipe
 from osteon.storage.stores import open_store
 
 
@@ -143,6 +146,61 @@ def test_monai_would_notice_other_channels(saved: Saved, monkeypatch: pytest.Mon
         verify_net_in_out("network_def", "configs/metadata.json", "configs/inference.json", device="cpu", **wrong)
 
 
+@pytest.fixture
+def ensemble(saved: Saved, tmp_path: Path) -> Path:
+    """A bundle of three networks, each trained on a fold of its own."""
+    bundles = [load_bundle(str(saved.path))]
+    for seed in range(2):
+        training = saved.recipe.training.model_copy(update={"seed": seed, "validation_cases": (f"case{seed}",)})
+        torch.manual_seed(seed)
+        network = build(saved.recipe.model, num_classes=4).eval()
+        recipe = saved.recipe.model_copy(update={"training": training})
+        save_bundle(open_store(str(tmp_path / str(seed))), "", recipe, saved.table, network, {})
+        bundles.append(load_bundle(str(tmp_path / str(seed))))
+    save_bundle(open_store(str(tmp_path / "ensemble")), "", *ensemble_of(bundles), {"mean_dice": 0.8})
+    return tmp_path / "ensemble"
+
+
+def test_ensemble_comes_back_with_the_weights_of_its_members(saved: Saved, ensemble: Path) -> None:
+    bundle = load_bundle(str(ensemble))
+    assert isinstance(bundle.network, Ensemble)
+    assert (len(bundle.network.members), bundle.network.num_voters) == (3, 3)
+    assert differing_keys(bundle.recipe, saved.recipe.model_copy(update={"model": bundle.recipe.model})) == (
+        "description",
+    )
+    first = bundle.network.members[0].state_dict()
+    assert all(torch.equal(first[name], value) for name, value in saved.network.state_dict().items())
+
+
+def test_ensemble_segments_like_any_model(ensemble: Path) -> None:
+    segmenter = segmenter_of(load_bundle(str(ensemble)), "torch")
+    rng = np.random.default_rng(0)
+    scan = InMemoryVolume(rng.integers(-200, 900, (9, 14, 11), dtype=np.int16), Grid((9, 14, 11), (3.0, 2.0, 2.5)))
+    labels = segmenter.segment(scan)
+    assert labels.shape == (9, 14, 11)
+    assert len(np.unique(labels)) > 1
+    assert set(np.unique(labels)) <= {0, 24, 86, 87}
+
+
+@pytest.mark.parametrize("network", ["network_def", "network"])
+def test_monai_runs_the_ensemble_the_metadata_describes(
+    ensemble: Path, monkeypatch: pytest.MonkeyPatch, network: str
+) -> None:
+    monkeypatch.chdir(ensemble)
+    verify_net_in_out(network, "configs/metadata.json", "configs/inference.json", device="cpu")
+
+
+def test_models_of_other_recipes_or_bones_do_not_make_an_ensemble(saved: Saved) -> None:
+    bundle = load_bundle(str(saved.path))
+    intensity = bundle.recipe.intensity.model_copy(update={"mean": 5.0})
+    other = replace(bundle, recipe=bundle.recipe.model_copy(update={"intensity": intensity}))
+    with pytest.raises(BadInput, match=r"model 3 of 3: its recipe differs.*in intensity\.mean.*other-recipe"):
+        ensemble_of([bundle, bundle, other])
+    fewer = replace(bundle, table=bundle.table.subset({24, 86}))
+    with pytest.raises(BadInput, match=r"model 2 of 2: .*same bones: femur_right differ.*other-bones"):
+        ensemble_of([bundle, fewer])
+
+
 SPECIFIED = {
     "version": "string",
     "changelog": "object",
@@ -169,7 +227,8 @@ TENSOR = {
 }
 
 
-def test_monai_verifies_the_metadata_against_its_specification(saved: Saved, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["model", "ensemble"])
+def test_monai_verifies_the_metadata_against_its_specification(ensemble: Path, tmp_path: Path, kind: str) -> None:
     """The schema that MONAI would download is written out here from the text of its bundle specification."""
     tensor = {"type": "object", "required": list(TENSOR), "properties": TENSOR}
     tensors = {"type": "object", "minProperties": 1, "additionalProperties": tensor}
@@ -179,7 +238,7 @@ def test_monai_verifies_the_metadata_against_its_specification(saved: Saved, tmp
     schema = tmp_path / "schema.json"
     schema.write_text(json.dumps({"type": "object", "required": list(SPECIFIED), "properties": properties}))
     digest = hashlib.sha256(schema.read_bytes()).hexdigest()
-    path = saved.path / "configs/metadata.json"
+    path = ensemble.parent / kind / "configs/metadata.json"
     verify_metadata(str(path), filepath=str(schema), hash_val=digest, hash_type="sha256")
     metadata = json.loads(path.read_text())
     del metadata["network_data_format"]["outputs"]["pred"]["channel_def"]

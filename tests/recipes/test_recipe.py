@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from osteon.core.errors import BadInput
 from osteon.models.build import SPECS
-from osteon.recipes.recipe import load_recipe, packaged_recipes, parse_recipe
+from osteon.recipes.recipe import differing_keys, load_recipe, packaged_recipes, parse_recipe
 
 
 def refusal(text: str, *overrides: str) -> BadInput:
@@ -90,6 +90,17 @@ def test_later_overrides_win() -> None:
         ("name: a", ("inference.window_shape=[16, 16, 16]",), ["inference.window_shape", "at least 32"]),
         ("name: a", ("model.architecture=unet4d",), ["model.architecture", "sneakynet", "'unet4d'"]),
         ("name: a", ("model.architecture=mrn", "model.num_auxiliary=1"), ["model.num_auxiliary", "contexts"]),
+        ("name: a", ("model={architecture: ensemble, member: {}}",), ["model.members is missing"]),
+        (
+            "name: a",
+            ("model={architecture: ensemble, members: 2, member: {architecture: unet4d}}",),
+            ["model.member.architecture", "sneakynet", "'unet4d'"],
+        ),
+        (
+            "name: a",
+            ("model={architecture: ensemble, members: 2, member: {architecture: mrn, depth: 1}}",),
+            ["model.member.depth", "contexts"],
+        ),
         ("description: b", (), ["name is missing"]),
         ("name: a", ("training.steps",), ["'training.steps' is not key.subkey=value"]),
         ("name: a", ("training.steps.more=1",), ["training.steps"]),
@@ -107,6 +118,14 @@ def test_mistakes_are_answered_in_one_line_with_the_key_and_what_it_may_be(
     assert "\n" not in str(error)
     for part in named:
         assert part in str(error)
+
+
+def test_keys_that_differ_are_named() -> None:
+    one, other = load_recipe("unet3d"), load_recipe("unet3d", ["training.steps=3", "name=b"])
+    assert differing_keys(one, one) == ()
+    assert differing_keys(one, other) == ("name", "training.steps")
+    hooked = load_recipe("unet3d", ["model={architecture: hooknet}"])
+    assert differing_keys(one, hooked) == ("model.architecture", "model.contexts", "model.num_auxiliary")
 
 
 def test_unknown_name_lists_the_known_ones() -> None:

@@ -10,9 +10,9 @@ from osteon.evaluation.fold_files import read_splits
 from osteon.inference.prepared import must_prepare
 from osteon.jobs.pretrained import locate_weights
 from osteon.jobs.run_folder import RunRecord
-from osteon.models.build import build
+from osteon.models.build import EnsembleSpec, build
 from osteon.models.network import num_parameters
-from osteon.recipes.recipe import Recipe
+from osteon.recipes.recipe import Recipe, differing_keys
 from osteon.storage.dataset import Dataset
 from osteon.training.plan import split_cases
 
@@ -36,9 +36,11 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
     """The run of a recipe on a dataset.
 
     Raises:
-        BadInput: if the split cannot be made (see `split_cases`), ``no-bones`` if no training case has a label, or
-            ``not-prepared`` if the recipe prepares scans and a case was not.
+        BadInput: ``not-trainable`` if the network is an ensemble; if the split cannot be made (see `split_cases`),
+            ``no-bones`` if no training case has a label, or ``not-prepared`` if the recipe prepares scans and a case
+            was not.
     """
+    _check_trainable(recipe)
     labels_of = {row.case_id: set(row.labels) for row in dataset.catalog() if row.has_labels}
     splits = recipe.training.splits
     folds = read_splits(splits) if splits is not None else ()
@@ -65,6 +67,15 @@ def plan_run(recipe: Recipe, dataset: Dataset) -> TrainPlan:
     network = build(recipe.model, num_classes=len(table) + 1)
     unseen = dataset.table.subset(judged - learnt)
     return TrainPlan(record, num_parameters(network), tuple(label.name for label in unseen.labels))
+
+
+def _check_trainable(recipe: Recipe) -> None:
+    if isinstance(recipe.model, EnsembleSpec):
+        raise BadInput(
+            "not-trainable",
+            f"the recipe {recipe.name} names an ensemble, which is made of networks that were trained apart",
+            remedy=f"train its member instead: set model to what model.member is, {recipe.model.member.architecture}",
+        )
 
 
 def sources_of(dataset: Dataset, case_ids: Iterable[str]) -> dict[str, str]:
@@ -97,7 +108,7 @@ def check_same(asked: RunRecord, kept: RunRecord, where: str) -> None:
     Raises:
         BadInput: ``other-recipe``, naming the keys that differ.
     """
-    changed = _differences(asked.recipe.model_dump(mode="json"), kept.recipe.model_dump(mode="json"))
+    changed = differing_keys(asked.recipe, kept.recipe)
     if changed:
         raise BadInput(
             "other-recipe",
@@ -105,13 +116,3 @@ def check_same(asked: RunRecord, kept: RunRecord, where: str) -> None:
             where=where,
             remedy="resume with the same recipe and --set, or choose another --out",
         )
-
-
-def _differences(asked: object, kept: object, key: str = "") -> list[str]:
-    if isinstance(asked, dict) and isinstance(kept, dict):
-        parts = [
-            _differences(asked.get(name), kept.get(name), f"{key}.{name}" if key else name)
-            for name in sorted(asked.keys() | kept.keys())
-        ]
-        return [name for part in parts for name in part]
-    return [key] if asked != kept else []

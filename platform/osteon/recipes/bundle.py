@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,10 +19,11 @@ from osteon.core.errors import BadInput, CorruptData
 from osteon.core.labels import LabelTable
 from osteon.inference.backends import BackendName, open_backend
 from osteon.inference.segmenter import Segmenter
-from osteon.models.build import build
+from osteon.models.build import EnsembleSpec, build
+from osteon.models.ensemble import Ensemble
 from osteon.models.network import Network
 from osteon.recipes.bundle_text import inference_config, licence, metadata, readme
-from osteon.recipes.recipe import Recipe, parse_recipe
+from osteon.recipes.recipe import Recipe, differing_keys, parse_recipe
 from osteon.storage.stores import Store, open_store
 
 MANIFEST = "MANIFEST.json"
@@ -127,6 +128,44 @@ def load_bundle(url: str) -> Bundle:
     except (KeyError, ValueError, RuntimeError, pickle.UnpicklingError, BadInput) as error:
         raise CorruptData("bad-bundle", f"the model cannot be used: {error}", where=url) from error
     return Bundle(recipe, table, network.eval(), _sha256(manifest))
+
+
+def ensemble_of(bundles: Sequence[Bundle]) -> tuple[Recipe, LabelTable, Network]:
+    """Models side by side as one, with their probabilities averaged: what `save_bundle` takes.
+
+    Args:
+        bundles: one at least. Their recipes may differ in ``training`` alone, for example in the cases of a fold; the
+            first one's is kept.
+
+    Raises:
+        BadInput: ``other-recipe`` or ``other-bones``, naming what differs.
+    """
+    first = bundles[0]
+    for number, bundle in enumerate(bundles[1:], start=2):
+        _check_alike(first, bundle, f"model {number} of {len(bundles)}")
+    model = EnsembleSpec.model_validate({"members": len(bundles), "member": first.recipe.model})
+    description = f"Ensemble of {len(bundles)}. {first.recipe.description}".strip()
+    recipe = first.recipe.model_copy(update={"model": model, "description": description})
+    return recipe, first.table, Ensemble([bundle.network for bundle in bundles]).eval()
+
+
+def _check_alike(first: Bundle, other: Bundle, where: str) -> None:
+    keys = [key for key in differing_keys(first.recipe, other.recipe) if not key.startswith("training.")]
+    if keys:
+        raise BadInput(
+            "other-recipe",
+            f"its recipe differs from that of model 1 in {', '.join(keys)}",
+            where=where,
+            remedy="join models of one recipe; only its section training may differ",
+        )
+    if first.table != other.table:
+        unlike = sorted({name for _, name in set(first.table.names.items()) ^ set(other.table.names.items())})
+        raise BadInput(
+            "other-bones",
+            f"it and model 1 do not tell apart the same bones: {', '.join(unlike)} differ",
+            where=where,
+            remedy="train every model on cases that show all the bones",
+        )
 
 
 def segmenter_of(bundle: Bundle, backend: BackendName = "auto") -> Segmenter:

@@ -113,6 +113,19 @@ def parse_recipe(text: str, *, where: str, overrides: Sequence[str] = ()) -> Rec
         raise BadInput("bad-recipe", _explain(error), where=where) from error
 
 
+def differing_keys(one: Recipe, other: Recipe) -> tuple[str, ...]:
+    """Where two recipes differ, as ``--set`` names it, sorted."""
+    return tuple(_differing(one.model_dump(mode="json"), other.model_dump(mode="json")))
+
+
+def _differing(one: object, other: object, key: str = "") -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in sorted(one.keys() | other.keys()):
+            yield from _differing(one.get(name), other.get(name), f"{key}.{name}" if key else name)
+    elif one != other:
+        yield key
+
+
 def _documented(model: BaseModel, indent: str = "") -> Iterator[str]:
     for name, field in type(model).model_fields.items():
         yield f"{indent}# {field.description}"

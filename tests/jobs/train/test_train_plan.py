@@ -29,6 +29,13 @@ def test_model_numbers_only_bones_of_training_cases(recipe: str, dataset: Datase
     assert partial.num_parameters == full.num_parameters - (4 + 1)  # one class less in the head
 
 
+def test_an_ensemble_is_not_trained(recipe: str, dataset: Dataset) -> None:
+    with pytest.raises(BadInput, match=r"not-trainable.*train its member instead.*unet3d"):
+        plan(
+            recipe, dataset, "model={architecture: ensemble, members: 2, member: {channels: [4, 8], num_auxiliary: 0}}"
+        )
+
+
 def test_split_is_kept_in_the_record(recipe: str, dataset: Dataset) -> None:
     record = plan(recipe, dataset, "training.validation_share=0.4").record
     assert len(record.validation) == 1
