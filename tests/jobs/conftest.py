@@ -1,12 +1,71 @@
-"""What jobs that write datasets compare them by."""
+"""A tiny dataset and a tiny recipe, what jobs are tested with; and what datasets are compared by."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from osteon.core.geometry import Grid
+from osteon.core.labels import LabelTable, table_for
+from osteon.storage.dataset import Dataset
 from osteon.storage.manifest import RootDocument
 from osteon.storage.stores import open_store
+from osteon.storage.writer import write_case
+
+SHAPE = (20, 24, 22)
+TABLE = table_for(["femur_left", "femur_right", "sacrum"])
+RECIPE = """
+name: tiny
+model: {channels: [4, 6], num_auxiliary: 0}
+sampling: {patch_shape: [8, 8, 8]}
+optim: {learning_rate: 0.01}
+training: {steps: 12, precision: float32, log_every: 1, checkpoint_every: 5, validate_every: 100, validation_share: 0}
+inference: {window_shape: [16, 16, 16]}
+"""
+
+
+def write_dataset(url: str, cases: int) -> Dataset:
+    """Cases ``case0`` … with three boxes of bone each (two in the last), at 1.5 mm."""
+    dataset = Dataset.create(url, "tiny", TABLE)
+    for number in range(cases):
+        rng = np.random.default_rng(number)
+        labels = np.zeros(SHAPE, np.uint8)
+        labels[4:12, 3:9, 3:9] = TABLE.ids["femur_left"]
+        labels[4:12, 3:9, 13:19] = TABLE.ids["femur_right"]
+        if number < cases - 1 or cases == 1:
+            labels[13:18, 14:20, 8:14] = TABLE.ids["sacrum"]
+        image = np.choose(TABLE.class_of()[labels], [-50, 300, 700, 1100])
+        image = (image + rng.normal(0, 40, SHAPE)).astype(np.int16)
+        write_case(dataset, f"case{number}", image, labels, Grid(SHAPE, (1.5, 1.5, 1.5)))
+    dataset.refresh()
+    return Dataset.open(url)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Three cases in a folder."""
+    return write_dataset(str(tmp_path_factory.mktemp("data") / "tiny"), 3)
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a recipe that trains twelve small steps."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(RECIPE)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> Callable[[str, int], Dataset]:
+    """Writes so many cases to a URL."""
+    return write_dataset
+
+
+@pytest.fixture(scope="session")
+def table() -> LabelTable:
+    """The bones of the tiny dataset."""
+    return TABLE
 
 
 @pytest.fixture

@@ -29,8 +29,9 @@ def _lines(document: Path, program: str) -> list[list[str]]:
 def _command(root: TyperGroup, words: list[str]) -> Any:
     """What the words name: a command, or a command of a group."""
     command = root.commands.get(words[0])
-    inner = command.commands.get(words[1]) if isinstance(command, TyperGroup) and len(words) > 1 else None
-    return inner or command
+    if not isinstance(command, TyperGroup):
+        return command
+    return command.commands.get(words[1], command.commands.get("run", command)) if len(words) > 1 else command
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -87,6 +87,10 @@ class RunFolder:
                 remedy="go on with it by --resume, or choose another --out",
             )
 
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.store.exists(RECORD)
+
     def record(self) -> RunRecord:
         """What the run was asked to do.
 

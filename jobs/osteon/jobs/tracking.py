@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from pydantic import BaseModel, ConfigDict
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from osteon.core.errors import BadInput
@@ -87,38 +88,60 @@ class TensorBoard:
         self._scratch.cleanup()
 
 
-class MLflow:
-    """A run on an MLflow server or folder; the same MLflow run goes on when training is resumed."""
+class MLflowTarget(BaseModel):
+    """Where on an MLflow server a run belongs.
 
-    def __init__(self, uri: str, name: str, run_url: str) -> None:
+    Attributes:
+        uri: of the server or folder.
+        experiment: name of the experiment.
+        parent: MLflow's id of the run that this one is part of, if any.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str
+    experiment: str
+    parent: str | None = None
+
+
+class MLflow:
+    """A run on an MLflow server or folder; the same MLflow run goes on when training is resumed.
+
+    Args:
+        target: where it belongs.
+        run_url: tells this run from others.
+    """
+
+    def __init__(self, target: MLflowTarget, run_url: str) -> None:
         import mlflow
 
-        self._client = mlflow.MlflowClient(tracking_uri=uri)
-        experiment = self._client.get_experiment_by_name(name)
-        self._experiment = experiment.experiment_id if experiment else self._client.create_experiment(name)
+        self._client = mlflow.MlflowClient(tracking_uri=target.uri)
+        experiment = self._client.get_experiment_by_name(target.experiment)
+        self._experiment = experiment.experiment_id if experiment else self._client.create_experiment(target.experiment)
         found = self._client.search_runs([self._experiment], filter_string=f"tags.osteon_run = '{run_url}'")
-        run = found[0] if found else self._client.create_run(self._experiment, tags={"osteon_run": run_url})
-        self._run_id: str = run.info.run_id
+        tags = {"osteon_run": run_url} | ({} if target.parent is None else {"mlflow.parentRunId": target.parent})
+        run = found[0] if found else self._client.create_run(self._experiment, tags=tags)
+        self.run_id: str = run.info.run_id
 
     def add(self, kind: str, step: int, values: Values) -> None:
         """One metric per value."""
         for name, value in values.items():
-            self._client.log_metric(self._run_id, f"{kind}.{name}", value, step=step)
+            self._client.log_metric(self.run_id, f"{kind}.{name}", value, step=step)
 
     def flush(self) -> None:
         """Nothing to do: every metric is sent when added."""
 
     def close(self) -> None:
         """Mark the run as finished."""
-        self._client.set_terminated(self._run_id)
+        self._client.set_terminated(self.run_id)
 
 
 class Tracking:
     """All trackers of a run; a context that closes them."""
 
-    def __init__(self, folder: RunFolder, *, name: str, from_step: int, mlflow_uri: str | None) -> None:
+    def __init__(self, folder: RunFolder, *, from_step: int, mlflow: MLflowTarget | None) -> None:
         # MLflow first: its server may refuse, and then there is no scratch to clean up.
-        self._trackers: list[Tracker] = [] if mlflow_uri is None else [MLflow(mlflow_uri, name, folder.store.url)]
+        self._trackers: list[Tracker] = [] if mlflow is None else [MLflow(mlflow, folder.store.url)]
         self._trackers += [MetricsFile(folder, from_step), TensorBoard(folder.store, from_step)]
 
     def add(self, kind: str, step: int, values: Values) -> None:

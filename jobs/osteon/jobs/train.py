@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ray
@@ -19,9 +18,10 @@ from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 from ray.train.v2.torch.torch_trainer import TorchTrainer
 
 from osteon.core.errors import BadInput, CorruptData, OsteonError
+from osteon.jobs.background import Background
 from osteon.jobs.ray_session import ray_session
 from osteon.jobs.run_folder import RunFolder, RunRecord
-from osteon.jobs.tracking import check_mlflow
+from osteon.jobs.tracking import MLflowTarget, check_mlflow
 from osteon.jobs.train_plan import TrainPlan, check_same, plan_run
 from osteon.jobs.train_worker import WorkerTask, new_trainer, train_worker
 from osteon.recipes.bundle import has_bundle, save_bundle
@@ -36,6 +36,21 @@ MAX_FAILURES = 3  # worker failures after which a run is given up; it can still 
 POLL_S = 1.0
 
 Workers = int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What of a cluster a run may hold.
+
+    Attributes:
+        workers: a number, or (fewest, most) for a cluster that grows and shrinks.
+        cpus: processors per worker; None for an even share of the cluster's.
+        gpus: GPUs per worker; None for one where the cluster has any.
+    """
+
+    workers: Workers = 1
+    cpus: int | None = None
+    gpus: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,13 +123,21 @@ def train(request: TrainRequest, *, progress: bool = False) -> TrainSummary:
     plan = preview(request)
     folder = RunFolder(open_store(request.out))
     record = _claim(folder, plan.record, resume=request.resume)
-    if not has_bundle(folder.model):
-        task = WorkerTask(
-            run=folder.store.url, dataset=open_store(request.dataset).url, num_threads=1, mlflow=request.mlflow
-        )
-        _run(task, record, folder, request.workers, progress=progress)
-        save_model(folder, record)
+    carry_out(folder, request.dataset, request.workers, mlflow=request.mlflow, progress=progress)
     return _summarise(folder, record, plan.num_parameters)
+
+
+def carry_out(
+    folder: RunFolder, dataset: str, workers: Workers = 1, *, mlflow: str | None = None, progress: bool = False
+) -> None:
+    """Bring a claimed run to its end, from wherever it is, and leave its model."""
+    if has_bundle(folder.model):
+        return
+    record = folder.record()
+    target = None if mlflow is None else MLflowTarget(uri=mlflow, experiment=record.recipe.name)
+    task = WorkerTask(run=folder.store.url, dataset=open_store(dataset).url, num_threads=1, mlflow=target)
+    _run(task, record, folder, workers, progress=progress)
+    save_model(folder, record)
 
 
 def _claim(folder: RunFolder, asked: RunRecord, *, resume: bool) -> RunRecord:
@@ -127,28 +150,39 @@ def _claim(folder: RunFolder, asked: RunRecord, *, resume: bool) -> RunRecord:
 
 
 def _run(task: WorkerTask, record: RunRecord, folder: RunFolder, workers: Workers, *, progress: bool) -> None:
-    with ray_session(), tempfile.TemporaryDirectory(prefix="osteon-ray-") as scratch:
-        fitting = _Fitting(_trainer(task, workers, scratch))
-        plan = record.recipe.training
-        total = plan.steps if plan.minutes is None else 60 * plan.minutes
-        with progress_bar("training", total, shown=progress) as bar:
-            follow = _Follower(folder, bar, "step" if plan.minutes is None else "elapsed_s")
-            while fitting.alive(POLL_S):
-                follow.look()
-            follow.look()
-        fitting.check()
+    plan = record.recipe.training
+    total = plan.steps if plan.minutes is None else 60 * plan.minutes
+    with ray_session(), progress_bar("training", total, shown=progress) as bar:
+        fit(task, Share(workers), _Follower(folder, bar, "step" if plan.minutes is None else "elapsed_s").look)
 
 
-def _trainer(task: WorkerTask, workers: Workers, scratch: str) -> TorchTrainer:
-    most = workers if isinstance(workers, int) else workers[1]
-    num_gpus = int(ray.cluster_resources().get("GPU", 0))
-    cpus = _cpus_per_worker(most)
+def fit(task: WorkerTask, share: Share, look: Callable[[], None]) -> None:
+    """Train in the Ray that is there, to the end of the run's plan; ``look`` is called each second meanwhile.
+
+    Raises:
+        OsteonError: ``training-failed``, or what a worker refused.
+    """
+    with tempfile.TemporaryDirectory(prefix="osteon-ray-") as scratch:
+        # Beside the main thread: Ray Train's controller shows no progress and swallows Ctrl-C.
+        try:
+            Background(_trainer(task, share, scratch).fit).follow(POLL_S, look)
+        except TrainingFailedError as error:
+            raise _as_ours(error) from error
+
+
+def _trainer(task: WorkerTask, share: Share, scratch: str) -> TorchTrainer:
+    most = share.workers if isinstance(share.workers, int) else share.workers[1]
+    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
+    gpus = share.gpus if share.gpus is not None else float(has_gpus)
+    cpus = share.cpus or _cpus_per_worker(most)
     num_threads = min(cpus, int(os.environ.get("OMP_NUM_THREADS", cpus)))
     return TorchTrainer(
         train_worker,
         train_loop_config=task.model_copy(update={"num_threads": num_threads}).model_dump(),
         scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=num_gpus > 0, resources_per_worker={"CPU": cpus} | _gpu(num_gpus)
+            num_workers=share.workers,
+            use_gpu=gpus > 0,
+            resources_per_worker={"CPU": cpus} | ({"GPU": gpus} if gpus else {}),
         ),
         # Ray keeps its own small files in scratch; checkpoints and metrics are ours, in the run's folder.
         run_config=RunConfig(
@@ -158,10 +192,6 @@ def _trainer(task: WorkerTask, workers: Workers, scratch: str) -> TorchTrainer:
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
-
-
-def _gpu(num_gpus: int) -> dict[str, float]:
-    return {"GPU": 1.0} if num_gpus else {}
 
 
 def _cpus_per_worker(workers: int) -> int:
@@ -175,34 +205,6 @@ def _cpus_per_worker(workers: int) -> int:
             remedy="ask for fewer",
         )
     return max(1, min(int(sum(nodes) // workers), int(max(nodes))))
-
-
-class _Fitting:
-    """Ray Train's controller, run beside the main thread, which shows progress and hears Ctrl-C."""
-
-    def __init__(self, trainer: TorchTrainer) -> None:
-        self._trainer = trainer
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._fit, name="ray-train", daemon=True)
-        self._thread.start()
-
-    def alive(self, seconds: float) -> bool:
-        """Whether it still runs after up to so many seconds."""
-        self._thread.join(seconds)
-        return self._thread.is_alive()
-
-    def check(self) -> None:
-        """Raise what training raised, as one line where it was a refusal of ours."""
-        if isinstance(self._error, TrainingFailedError):
-            raise _as_ours(self._error) from self._error
-        if self._error is not None:
-            raise self._error
-
-    def _fit(self) -> None:
-        try:
-            self._trainer.fit()
-        except BaseException as error:  # handed to the main thread
-            self._error = error
 
 
 def _as_ours(error: TrainingFailedError) -> OsteonError:

@@ -25,7 +25,7 @@ from osteon.inference.backends import Backend, open_backend
 from osteon.inference.segmenter import Segmenter
 from osteon.jobs.pretrained import start_from_weights
 from osteon.jobs.run_folder import RunFolder, RunRecord
-from osteon.jobs.tracking import Tracking
+from osteon.jobs.tracking import MLflowTarget, Tracking
 from osteon.models.build import build
 from osteon.models.network import Network
 from osteon.recipes.recipe import Recipe
@@ -43,7 +43,8 @@ class WorkerTask(BaseModel):
         run: URL of the run's folder.
         dataset: URL of the dataset.
         num_threads: threads this worker computes with.
-        mlflow: tracking URI, or None.
+        mlflow: where it is logged too, or None.
+        until: step to stop at, with a checkpoint; None for the end of the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +52,8 @@ class WorkerTask(BaseModel):
     run: str
     dataset: str
     num_threads: int
-    mlflow: str | None = None
+    mlflow: MLflowTarget | None = None
+    until: int | None = None
 
 
 def train_worker(config: dict[str, Any]) -> None:
@@ -79,10 +81,11 @@ def work(task: WorkerTask, team: Team, device: torch.device) -> None:
     dataset = Dataset.open(task.dataset)
     loader = open_loader(dataset, record, team, device)
     if not team.leads:
-        run(trainer, loader, plan, team, _Session(record, dataset, trainer, team))
+        run(trainer, loader, plan, team, _Session(record, dataset, trainer, team), until=task.until)
         return
-    with Tracking(folder, name=record.recipe.name, from_step=trainer.step, mlflow_uri=task.mlflow) as tracking:
-        run(trainer, loader, plan, team, _LeadingSession(record, dataset, trainer, team, folder, tracking))
+    with Tracking(folder, from_step=trainer.step, mlflow=task.mlflow) as tracking:
+        session = _LeadingSession(record, dataset, trainer, team, folder, tracking)
+        run(trainer, loader, plan, team, session, until=task.until)
 
 
 def new_trainer(record: RunRecord, team: Team, device: torch.device, *, from_weights: bool = False) -> Trainer:

@@ -25,6 +25,7 @@ from osteon.cli.prepare import prepare
 from osteon.cli.recipes import recipes
 from osteon.cli.restore import restore
 from osteon.cli.segment import segment
+from osteon.cli.sweep import sweep
 from osteon.cli.synthesise import synthesise
 from osteon.cli.train import train
 from osteon.cli.verify import verify
@@ -59,6 +60,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(recipes, name="recipes")
+app.add_typer(sweep, name="sweep")
 
 
 def _version(asked: bool) -> None:

@@ -69,6 +69,8 @@ def run(
     plan: TrainingSpec,
     team: Team,
     hooks: Hooks,
+    *,
+    until: int | None = None,
 ) -> None:
     """Train from ``trainer.step`` to the end of the plan.
 
@@ -78,6 +80,7 @@ def run(
         plan: length and rhythm.
         team: the other workers.
         hooks: augmentation, metrics, checkpoints.
+        until: step to stop at, short of the end of the plan; one at which the plan validates.
 
     Raises:
         OsteonError: ``loss-not-finite``.
@@ -87,7 +90,7 @@ def run(
     stop = plan.steps if plan.minutes is None else FOREVER
     source = batches(trainer.step, stop) if trainer.step < stop else iter(())
     share = progress.now()
-    while share < 1:
+    while share < 1 and (until is None or trainer.step < until):
         with meter.waiting:
             batch = next(source)
         ready = hooks.prepare(batch, trainer.step)

@@ -1,5 +1,6 @@
 """Training on one worker without Ray: the loss curve over interruptions, validation, what is written."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from osteon.inference.segmenter import Segmenter
 from osteon.jobs.train_worker import dice_of_case, new_trainer
 from osteon.models.unet3d import UNet3d
 from osteon.recipes.recipe import load_recipe
+from osteon.storage.dataset import Dataset
 from osteon.training.team import Team
 from osteon.training.trainer import Trainer
 
@@ -174,10 +176,12 @@ def test_first_weights_depend_on_the_seed_alone(alone: Any, tmp_path: Path) -> N
         assert torch.equal(a, b)
 
 
-def test_run_and_data_in_an_object_store_give_the_same_curve(alone: Any, tmp_path: Path, s3_url: str) -> None:
+def test_run_and_data_in_an_object_store_give_the_same_curve(
+    alone: Any, tiny_dataset: Callable[[str, int], Dataset], tmp_path: Path, s3_url: str
+) -> None:
     here = alone.start(tmp_path / "run", "training.steps=4")
     alone.go_on(here)
-    there = alone.elsewhere(f"{s3_url}/data")
+    there = alone.elsewhere(tiny_dataset(f"{s3_url}/data", 3))
     folder = there.start(f"{s3_url}/run", "training.steps=4", "training.checkpoint_every=2")
     there.go_on(folder)
     assert [manifest.step for manifest in folder.checkpoints.manifests()] == [2, 4]
