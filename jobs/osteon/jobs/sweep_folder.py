@@ -146,7 +146,10 @@ class SweepFolder:
         found = self._read(RECORD, SweepRecord)
         if found is None:
             raise BadInput(
-                "no-sweep", "no sweep was started here", where=self.store.url, remedy="start one without --resume"
+                "no-sweep",
+                "no sweep was started here",
+                where=self.store.url,
+                remedy="give the folder of a sweep, or start one without --resume",
             )
         return found
 

@@ -15,7 +15,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from osteon.cli.main import app
 from osteon.core.errors import BadInput
 from osteon.jobs.sweep import SweepRequest, preview, sweep
 from osteon.jobs.sweep_best import best_model
@@ -129,7 +131,7 @@ def test_a_killed_sweep_goes_on_to_the_same_table_and_its_best_is_a_model(
     test = report["test"]
     assert test["cases"] == 2
     assert len(test["members"]) == 2
-    assert test["dice"]["mean"] >= sum(test["members"]) / 2
+    assert test["gain"]["mean"] == pytest.approx(test["dice"]["mean"] - sum(test["members"]) / 2)
     assert "<html" in (whole / "sweep.html").read_text()
 
     folder = SweepFolder(open_store(str(whole)))
@@ -202,3 +204,19 @@ def test_another_sweep_is_not_resumed(written: Written, cases: Dataset, tmp_path
     written(repeats=2)
     with pytest.raises(BadInput, match="repeats differ"):
         sweep(SweepRequest(request.sweep, cases.url, request.out, resume=True))
+
+
+def test_the_plan_is_printed_without_anything_being_written(written: Written, cases: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["sweep", written(), "--data", cases.url, "--out", str(out), "--dry-run"]
+    plain, for_machines = CliRunner().invoke(app, words), CliRunner().invoke(app, [*words, "--json"])
+    assert plain.exit_code == for_machines.exit_code == 0
+    assert "c001: optim.learning_rate 0.01" in plain.output
+    assert "2 configurations, 4 trials" in plain.output
+    assert len(json.loads(for_machines.output)["folds"]) == 2
+    assert not out.exists()
+
+
+def test_best_of_no_sweep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no sweep was started here"):
+        best_model(str(tmp_path), str(tmp_path / "model"))
