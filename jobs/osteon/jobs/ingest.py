@@ -181,7 +181,12 @@ def _threads(num_workers: int) -> Iterator[Scheduler]:
 @contextmanager
 def _local_cluster(num_workers: int) -> Iterator[Scheduler]:
     cluster = LocalCluster(
-        n_workers=num_workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        n_workers=num_workers,
+        threads_per_worker=1,
+        dashboard_address=None,
+        # Without a dashboard, too, the scheduler serves HTTP; two runs on one machine must not want the same port.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        silence_logs=logging.CRITICAL,
     )
     with cluster, Client(cluster) as client:
         client.register_plugin(_IgnoreInterrupt())

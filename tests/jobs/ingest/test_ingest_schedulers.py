@@ -7,7 +7,7 @@ import pytest
 from distributed import LocalCluster
 
 from osteon.core.errors import BadInput, StoreError
-from osteon.jobs.ingest import ingest
+from osteon.jobs.ingest import ingest, open_scheduler
 from osteon.storage.dataset import Dataset
 from osteon.storage.importers import plan_import
 
@@ -85,3 +85,9 @@ def test_wrong_credentials_end_the_run_with_one_line(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(StoreError, match="store-denied"):
         ingest(plan_import([scans]), s3_url, scheduler="threads")
+
+
+def test_two_runs_on_one_machine_do_not_want_the_same_port() -> None:
+    with open_scheduler("local", 1) as one, open_scheduler("local", 1) as other:
+        for scheduler in (one, other):
+            assert scheduler.get({"sum": (sum, [1, 2])}, "sum") == 3
