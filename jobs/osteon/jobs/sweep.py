@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import ray
+from functools import partial
 
 from osteon.core.errors import BadInput
 from osteon.evaluation.sweep import SweepReport
@@ -20,13 +19,14 @@ from osteon.jobs.sweep_board import Board, Standing
 from osteon.jobs.sweep_folder import Outcome, Status, SweepFolder, SweepRecord, TrialKey
 from osteon.jobs.sweep_plan import SweepPlan, num_configurations, plan_sweep, recipe_of, run_record
 from osteon.jobs.sweep_race import Race, rungs_of
+from osteon.jobs.sweep_resources import Hold, share_out
 from osteon.jobs.sweep_results import summary_of, write_results
 from osteon.jobs.sweep_search import proposals_of
 from osteon.jobs.sweep_trial import TrialOrder, dice_from, seconds_trained
 from osteon.jobs.sweep_tune import run_board
 from osteon.jobs.tracking import MLflow, MLflowTarget, check_mlflow
 from osteon.recipes.space import Configuration
-from osteon.recipes.sweep import ResourceSpec, load_sweep
+from osteon.recipes.sweep import SweepSpec, load_sweep
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
 from osteon.telemetry.progress import Bar, progress_bar
@@ -66,13 +66,14 @@ def sweep(request: SweepRequest, *, progress: bool = False) -> SweepReport:
     """
     if request.mlflow is not None:
         check_mlflow()
-    folder = SweepFolder(open_store(request.out))
-    dataset = Dataset.open(request.dataset)
-    record = _claim(folder, request, dataset)
+    folder, dataset = SweepFolder(open_store(request.out)), Dataset.open(request.dataset)
+    plan = None if request.resume else preview(request)
+    spec = load_sweep(request.sweep)
     with ray_session():
-        hold = _hold(record.spec.resources)
-        target = None if request.mlflow is None else _parent(request.mlflow, record.spec.name, folder)
-        _run(_Sweep(folder, record, dataset.url, hold, target), progress=progress)
+        hold, parallel = share_out(spec.resources)
+        record = _claim(folder, plan) if plan else _again(folder, spec, dataset)
+        target = None if request.mlflow is None else _parent(request.mlflow, spec.name, folder)
+        _run(_Sweep(folder, record, dataset.url, hold, parallel, target), progress=progress)
         best = summary_of(folder, record).best
         test = None
         if best is not None and record.test:
@@ -119,12 +120,14 @@ def _parent(uri: str, name: str, folder: SweepFolder) -> MLflowTarget:
     return target.model_copy(update={"parent": parent.run_id})
 
 
-def _claim(folder: SweepFolder, request: SweepRequest, dataset: Dataset) -> SweepRecord:
-    if not request.resume:
-        plan = preview(request)
-        folder.claim(plan.record, plan.folds)
-        return plan.record
-    kept, asked = folder.record(), load_sweep(request.sweep)
+def _claim(folder: SweepFolder, plan: SweepPlan) -> SweepRecord:
+    folder.claim(plan.record, plan.folds)
+    return plan.record
+
+
+def _again(folder: SweepFolder, asked: SweepSpec, dataset: Dataset) -> SweepRecord:
+    """The sweep that was started here; only where it runs may have changed."""
+    kept = folder.record()
     changed = [key for key in type(asked).model_fields if getattr(asked, key) != getattr(kept.spec, key)]
     changed = [key for key in changed if key != "resources"]  # another cluster may carry it on
     if kept.dataset != dataset.name:
@@ -140,43 +143,14 @@ def _claim(folder: SweepFolder, request: SweepRequest, dataset: Dataset) -> Swee
 
 
 @dataclass(frozen=True)
-class _Hold:
-    """What a trial's worker holds, and how many trials run at once."""
-
-    workers: int
-    cpus: int
-    gpus: float
-    parallel: int
-
-
-def _hold(spec: ResourceSpec) -> _Hold:
-    """As the spec says; what it leaves open as the cluster has it now."""
-    has = ray.cluster_resources()
-    all_cpus, all_gpus = has.get("CPU", 1.0), has.get("GPU", 0.0)
-    gpus = spec.gpus if spec.gpus is not None else float(all_gpus > 0)
-    cpus = spec.cpus or (max(1, int(all_cpus / all_gpus * gpus)) if gpus else 1)
-    fitting = int(all_cpus / (cpus * spec.workers))
-    if gpus:
-        fitting = min(fitting, int(all_gpus / (gpus * spec.workers)))
-    if not fitting:
-        raise BadInput(
-            "too-few-resources",
-            f"a trial wants {cpus * spec.workers} processors and {gpus * spec.workers:g} GPUs; "
-            f"there are {all_cpus:g} and {all_gpus:g}",
-            where="resources",
-            remedy="lower resources.workers, cpus or gpus",
-        )
-    return _Hold(spec.workers, cpus, gpus, min(spec.parallel or fitting, fitting))
-
-
-@dataclass(frozen=True)
 class _Sweep:
     """A sweep at work."""
 
     folder: SweepFolder
     record: SweepRecord
     dataset: str
-    hold: _Hold
+    hold: Hold
+    parallel: int
     mlflow: MLflowTarget | None
 
     def board(self) -> Board:
@@ -184,11 +158,9 @@ class _Sweep:
         spec = self.record.spec
         proposals = proposals_of(spec, self.folder.configurations())
         race = Race(spec.scheduler)
-        return Board(
-            proposals, lambda configuration: self._enter(configuration, race), self._stop, race, self.hold.parallel
-        )
+        return Board(proposals, partial(self._enter, race), self._stop, race, self.parallel)
 
-    def _enter(self, configuration: Configuration, race: Race) -> dict[TrialKey, Standing]:
+    def _enter(self, race: Race, configuration: Configuration) -> dict[TrialKey, Standing]:
         """A configuration begins, or is found as far as it got."""
         self.folder.add_configuration(configuration)
         rungs = rungs_of(self.record.spec.scheduler, recipe_of(self.record.spec, configuration).training)
@@ -220,9 +192,7 @@ class _Sweep:
             sweep=self.folder.store.url,
             dataset=self.dataset,
             key=key,
-            workers=self.hold.workers,
-            cpus=self.hold.cpus,
-            gpus=self.hold.gpus,
+            hold=self.hold,
             rungs=rungs,
             mlflow=self.mlflow,
         )
@@ -242,8 +212,8 @@ class _Sweep:
             error=error,
             dice=dice,
             seconds=seconds_trained(self.folder.run(key)),
-            cpus=self.hold.workers * self.hold.cpus,
-            gpus=self.hold.workers * self.hold.gpus,
+            cpus=self.hold.all_cpus,
+            gpus=self.hold.all_gpus,
         )
         self.folder.write_outcome(key, outcome)
         return outcome

@@ -10,17 +10,16 @@ from osteon.evaluation.sweep import TestResult
 from osteon.jobs.run_folder import RunFolder
 from osteon.jobs.sweep_folder import SweepFolder, SweepRecord
 from osteon.jobs.sweep_plan import record_on
+from osteon.jobs.sweep_resources import Hold
 from osteon.jobs.sweep_results import summary_of
-from osteon.jobs.sweep_trial import Holding, evaluate_on_cluster
+from osteon.jobs.sweep_trial import evaluate_on_cluster
 from osteon.jobs.train import carry_out
 from osteon.recipes.bundle import ensemble_of, has_bundle, load_bundle, save_bundle
 from osteon.recipes.space import Configuration
 from osteon.storage.stores import Store, open_store
 
 
-def judge_on_test(
-    folder: SweepFolder, record: SweepRecord, configuration: str, dataset: str, hold: Holding
-) -> TestResult:
+def judge_on_test(folder: SweepFolder, record: SweepRecord, configuration: str, dataset: str, hold: Hold) -> TestResult:
     """The ensemble of a configuration's folds, and each of them alone, on the cases that no fold saw.
 
     What was judged before an interruption is not judged again. Evaluations run in the Ray that is there.

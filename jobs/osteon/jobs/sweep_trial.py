@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +21,7 @@ from osteon.evaluation.summary import Report
 from osteon.jobs.evaluate import evaluate
 from osteon.jobs.run_folder import RunFolder
 from osteon.jobs.sweep_folder import REPORT, Outcome, SweepFolder, TrialKey
+from osteon.jobs.sweep_resources import Hold
 from osteon.jobs.tracking import MLflowTarget
 from osteon.jobs.train import Share, fit, save_model
 from osteon.jobs.train_worker import WorkerTask
@@ -37,9 +38,7 @@ class TrialOrder(BaseModel):
         sweep: URL of the sweep's folder.
         dataset: URL of the dataset.
         key: which trial.
-        workers: training workers.
-        cpus: processors of each.
-        gpus: GPUs of each.
+        hold: what it holds.
         rungs: steps at which it is judged beside its siblings, and may have to wait for them.
         mlflow: where it is logged too, or None.
     """
@@ -49,9 +48,7 @@ class TrialOrder(BaseModel):
     sweep: str
     dataset: str
     key: TrialKey
-    workers: int
-    cpus: int
-    gpus: float
+    hold: Hold
     rungs: tuple[int, ...] = ()
     mlflow: MLflowTarget | None = None
 
@@ -77,8 +74,8 @@ def run_trial(config: dict[str, Any]) -> None:
         error=error,
         dice=dice,
         seconds=round(max(time.monotonic() - began, seconds_trained(run)), 3),
-        cpus=order.workers * order.cpus,
-        gpus=order.workers * order.gpus,
+        cpus=order.hold.all_cpus,
+        gpus=order.hold.all_gpus,
     )
     folder.write_outcome(order.key, outcome)
 
@@ -97,7 +94,7 @@ def dice_from(run: RunFolder, step: int) -> float | None:
 
 def _train(order: TrialOrder, run: RunFolder) -> None:
     """Train from rung to rung. Tune may end this process while it is told of one: nothing runs below it then."""
-    share = Share(order.workers, order.cpus, order.gpus)
+    share = Share(order.hold.workers, order.hold.cpus, order.hold.gpus)
     for until in (*order.rungs, None):
         if has_bundle(run.model):
             return
@@ -131,27 +128,13 @@ def _progress(run: RunFolder) -> dict[str, float]:
 
 def _evaluated(order: TrialOrder, run: RunFolder) -> float | None:
     """Mean Dice, over bones and then over the fold's validation cases; the report lies beside the run."""
-    report = ray.get(evaluate_on_cluster(run.model.url, order.dataset, f"{run.store.url}/{REPORT}", order))
+    report = ray.get(evaluate_on_cluster(run.model.url, order.dataset, f"{run.store.url}/{REPORT}", order.hold))
     means = case_dice(report).values()
     return statistics.fmean(means) if means else None
 
 
-class Holding(Protocol):
-    """What a worker holds."""
-
-    @property
-    def cpus(self) -> int:
-        """Processors."""
-        ...
-
-    @property
-    def gpus(self) -> float:
-        """GPUs."""
-        ...
-
-
 def evaluate_on_cluster(
-    model: str, dataset: str, out: str, hold: Holding, cases: Sequence[str] | None = None
+    model: str, dataset: str, out: str, hold: Hold, cases: Sequence[str] | None = None
 ) -> ray.ObjectRef[Report]:
     """Begin an evaluation (see `evaluate_once`) that holds what a training worker holds."""
     task: Any = ray.remote(evaluate_once).options(

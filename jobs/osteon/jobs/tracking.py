@@ -126,7 +126,8 @@ class MLflow:
     def add(self, kind: str, step: int, values: Values) -> None:
         """One metric per value."""
         for name, value in values.items():
-            self._client.log_metric(self.run_id, f"{kind}.{name}", value, step=step)
+            # A slash would make a folder of what is a file already: dice, and dice/femur_left.
+            self._client.log_metric(self.run_id, f"{kind}.{name.replace('/', '.')}", value, step=step)
 
     def flush(self) -> None:
         """Nothing to do: every metric is sent when added."""

@@ -23,7 +23,8 @@ SPEC = SweepSpec.model_validate(
 
 def score(configuration: Configuration) -> float:
     """Best at a rate of 0.8 and a large patch."""
-    return float(-abs(configuration.values["rate"] - 0.8)) + (configuration.values["patch"] == "large")
+    rate: float = configuration.values["rate"]
+    return bool(configuration.values["patch"] == "large") - abs(rate - 0.8)
 
 
 def run(kept: list[Configuration], spec: SweepSpec = SPEC) -> list[Configuration]:

@@ -68,11 +68,13 @@ def test_mlflow_gets_the_numbers_of_one_run_over_interruptions(tmp_path: Path, m
     for step in (1, 2):
         with Tracking(folder, from_step=step - 1, mlflow=target) as tracking:
             tracking.add("train", step, {"loss": 1.0 / step})
+            tracking.add("validation", step, {"dice": 0.5, "dice/sacrum": 0.5})
     client = mlflow.MlflowClient(tracking_uri=target.uri)
     runs = client.search_runs([client.get_experiment_by_name("run").experiment_id])
     assert len(runs) == 1
     assert runs[0].data.tags["mlflow.parentRunId"] == "whole"
     assert [metric.value for metric in client.get_metric_history(runs[0].info.run_id, "train.loss")] == [1.0, 0.5]
+    assert {"validation.dice", "validation.dice.sacrum"} <= runs[0].data.metrics.keys()
 
 
 def test_mlflow_is_refused_before_training_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
