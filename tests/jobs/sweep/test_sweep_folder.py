@@ -35,7 +35,8 @@ def test_what_was_kept_is_read_back(folder: SweepFolder) -> None:
         folder.add_configuration(configuration)
     assert [each.id for each in folder.configurations()] == ["c002", "c010", "c1000"]
     key = TrialKey(configuration="c002", repeat=1, fold=0)
-    assert folder.outcome(key) is folder.report(key) is None
+    assert folder.outcome(key) is None
+    assert folder.report(key) is None
     outcome = Outcome(status="done", dice=0.5, seconds=1.5, cpus=2, gpus=0.5)
     folder.write_outcome(key, outcome)
     assert folder.outcome(key) == outcome
