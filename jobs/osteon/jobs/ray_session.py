@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
 import ray
 
+from osteon.core.errors import OsteonError
+
+CONNECT_TIMEOUT_S = 10.0
 OBJECT_STORE_BYTES = 128 << 20  # scans never travel through Ray, so the least it takes is plenty
 
 
@@ -18,11 +22,14 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
     """A connection to Ray; nothing that others started is ever stopped.
 
     ``num_cpus`` bounds the tasks at once of a Ray started here; None for one per core.
+
+    Raises:
+        OsteonError: ``no-ray``: no cluster answers at ``RAY_ADDRESS``, or it wants another token.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        _join(address)
     else:
         # Nobody preempts one's own machine: spare the process that would watch for it.
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
@@ -39,3 +46,30 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
+
+
+def _join(address: str) -> None:
+    problem = OsteonError(
+        "no-ray",
+        f"no Ray cluster lets us in at {address}",
+        where="RAY_ADDRESS",
+        remedy="check the address, and RAY_AUTH_MODE=token with RAY_AUTH_TOKEN if the cluster wants one",
+    )
+    if not _answers(address):
+        raise problem
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError) as error:
+        raise problem from error
+
+
+def _answers(address: str) -> bool:
+    """Whether somebody listens at ``host:port``; Ray itself would try for minutes. Other addresses are Ray's to find."""
+    host, _, port = address.rpartition(":")
+    if "/" in host or not port.isdecimal():
+        return True
+    try:
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True

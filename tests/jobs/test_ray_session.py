@@ -1,0 +1,16 @@
+import socket
+
+import pytest
+
+from osteon.core.errors import OsteonError
+from osteon.jobs.ray_session import ray_session
+
+
+def test_a_cluster_that_does_not_answer_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:  # bound, and nobody listens
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free.getsockname()[1]}")
+        with pytest.raises(OsteonError) as refused, ray_session():
+            pass
+    assert refused.value.code == "no-ray"
+    assert "RAY_ADDRESS" in str(refused.value)
