@@ -64,7 +64,7 @@ def _join(address: str) -> None:
 
 
 def _answers(address: str) -> bool:
-    """Whether somebody listens at ``host:port``; Ray itself would try for minutes. Other addresses are Ray's to find."""
+    """Whether somebody listens at ``host:port``; Ray itself would try for minutes. Others are Ray's to find."""
     host, _, port = address.rpartition(":")
     if "/" in host or not port.isdecimal():
         return True
