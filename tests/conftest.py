@@ -1,12 +1,17 @@
 """Fixtures that several rooms share: the folder of real scans, a real S3 server."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from seaweed import S3Server, serve
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and the commands that they start with them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

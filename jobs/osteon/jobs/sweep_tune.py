@@ -121,7 +121,7 @@ def run_board(board: Board, order: Callable[[TrialKey], TrialOrder], ended: Call
     """Run every trial of the board in the Ray that is there."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    with tempfile.TemporaryDirectory(prefix="osteon-tune-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="osteon-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = tune.Tuner(
             tune.with_resources(run_trial, {"CPU": 0.001}),
             tune_config=tune.TuneConfig(

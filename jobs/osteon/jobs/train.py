@@ -162,7 +162,7 @@ def fit(task: WorkerTask, share: Share, look: Callable[[], None]) -> None:
     Raises:
         OsteonError: ``training-failed``, or what a worker refused.
     """
-    with tempfile.TemporaryDirectory(prefix="osteon-ray-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="osteon-ray-", ignore_cleanup_errors=True) as scratch:
         # Beside the main thread: Ray Train's controller shows no progress and swallows Ctrl-C.
         try:
             Background(_trainer(task, share, scratch).fit).follow(POLL_S, look)
