@@ -61,8 +61,8 @@ def test_compartments_lie_on_the_grid_of_the_outer_contour(folder: Path, outer: 
     done = osteon("compartments", *pair, output, "--bone", "Femur left", "--json")
 
     image = nibabel.load(output)
-    np.testing.assert_array_equal(np.asarray(image.dataobj).T, (outer == FEMUR) + np.uint8(inner == FEMUR))  # type: ignore[attr-defined]
-    np.testing.assert_allclose(image.affine, nibabel.load(folder / "outer.nii.gz").affine)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(np.asarray(image.dataobj).T, (outer == FEMUR) + np.uint8(inner == FEMUR))  # type: ignore[attr-defined]  # nibabel's load promises no array
+    np.testing.assert_allclose(image.affine, nibabel.load(folder / "outer.nii.gz").affine)  # type: ignore[attr-defined]  # likewise
     cortical, trabecular = (16 * 14 * 12 - 12 * 8 * 6) * 2 / 1000, 12 * 8 * 6 * 2 / 1000
     assert json.loads(done.stdout) == {
         "output": str(output),

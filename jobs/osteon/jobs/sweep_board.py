@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from osteon.jobs.sweep_folder import Outcome, TrialKey
@@ -42,30 +42,39 @@ class Standing:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True)
 class Board:
     """All trials of a sweep.
 
-    Attributes:
+    Args:
         proposals: where configurations come from.
         enter: a configuration's trials, with what is known of them from before; called once for each.
         stop: told of a trial that is given up, and its last Dice.
         race: who goes on at a rung.
         parallel: trials at once.
+
+    Attributes:
+        standings: of every trial so far.
+        configurations: by id.
     """
 
-    proposals: Proposals
-    enter: Callable[[Configuration], Mapping[TrialKey, Standing]]
-    stop: Callable[[TrialKey, float | None], Outcome]
-    race: Race
-    parallel: int
-    standings: dict[TrialKey, Standing] = field(default_factory=dict)
-    configurations: dict[str, Configuration] = field(default_factory=dict)
-    _queue: list[TrialKey] = field(default_factory=list)
-    _active: set[TrialKey] = field(default_factory=set)
-    _paused: set[TrialKey] = field(default_factory=set)
-    _told: set[str] = field(default_factory=set)
-    _exhausted: list[bool] = field(default_factory=list)
+    def __init__(
+        self,
+        proposals: Proposals,
+        enter: Callable[[Configuration], Mapping[TrialKey, Standing]],
+        stop: Callable[[TrialKey, float | None], Outcome],
+        race: Race,
+        parallel: int,
+    ) -> None:
+        self.parallel = parallel
+        self.race = race
+        self.standings: dict[TrialKey, Standing] = {}
+        self.configurations: dict[str, Configuration] = {}
+        self._proposals, self._enter, self._stop = proposals, enter, stop
+        self._queue: list[TrialKey] = []
+        self._active: set[TrialKey] = set()
+        self._paused: set[TrialKey] = set()
+        self._told: set[str] = set()
+        self._exhausted = False
 
     def next(self) -> TrialKey | None:
         """A trial to start now; None if none can be, or too many run already."""
@@ -87,7 +96,7 @@ class Board:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to start."""
-        return bool(self._exhausted) and not self._queue and not self._active and not self._paused
+        return self._exhausted and not self._queue and not self._active and not self._paused
 
     def report(self, key: TrialKey, progress: float, rung: int | None, dice: float | None) -> Decision:
         """A trial has got so far; at a rung, it has stopped training at that step with this Dice."""
@@ -150,11 +159,11 @@ class Board:
 
     def _ask(self) -> bool:
         """Take in the next configuration."""
-        configuration = None if self._exhausted else self.proposals.next()
+        configuration = None if self._exhausted else self._proposals.next()
         if configuration is None:
-            self._exhausted[:] = [True]
+            self._exhausted = True
             return False
-        standings = self.enter(configuration)
+        standings = self._enter(configuration)
         self.configurations[configuration.id] = configuration
         self.standings.update(standings)
         self._queue.extend(key for key, standing in standings.items() if standing.outcome is None)
@@ -176,7 +185,7 @@ class Board:
         return outcome is not None and outcome.status == "failed"
 
     def _give_up(self, key: TrialKey) -> None:
-        self.end(key, self.stop(key, self.standings[key].dice))
+        self.end(key, self._stop(key, self.standings[key].dice))
 
     def _tell(self, configuration: str) -> None:
         """Let the search learn from a configuration once all its trials are over."""
@@ -185,4 +194,4 @@ class Board:
             return
         self._told.add(configuration)
         dice = [each.dice for each in outcomes if each is not None and each.dice is not None]
-        self.proposals.tell(self.configurations[configuration], sum(dice) / len(dice) if dice else None)
+        self._proposals.tell(self.configurations[configuration], sum(dice) / len(dice) if dice else None)

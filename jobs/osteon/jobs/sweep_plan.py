@@ -9,6 +9,7 @@ from osteon.evaluation.folds import FoldCase, Folds, make_folds, patients_of
 from osteon.jobs.pretrained import locate_weights
 from osteon.jobs.run_folder import RunRecord
 from osteon.jobs.sweep_folder import SweepRecord, TrialKey
+from osteon.jobs.sweep_search import proposals_of
 from osteon.jobs.train_plan import check_prepared, sources_of
 from osteon.recipes.recipe import Recipe, load_recipe
 from osteon.recipes.space import RECIPE_KEY, Configuration, draw_configurations, extremes, overrides
@@ -49,9 +50,10 @@ def plan_sweep(spec: SweepSpec, dataset: Dataset, where: str) -> SweepPlan:
         where: the file that the spec came from, for errors.
 
     Raises:
-        BadInput: ``bad-sweep`` if a configuration is refused as a recipe; ``no-bones``, ``not-prepared``; and as
+        BadInput: ``no-optuna``; ``bad-sweep`` if a configuration is refused as a recipe; ``not-prepared``; and as
             `make_folds` and `patients_of`.
     """
+    proposals_of(spec, ())  # refuses what it lacks
     recipes = _checked_recipes(spec, where)
     rows = [row for row in dataset.catalog() if row.has_labels]
     prepared = any(recipe.prepare.is_active for recipe in recipes)

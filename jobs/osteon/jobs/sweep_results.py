@@ -26,9 +26,9 @@ def trials_of(folder: SweepFolder, record: SweepRecord) -> list[TrialResult]:
     return found
 
 
-def summary_of(folder: SweepFolder, record: SweepRecord, test: TestResult | None = None) -> SweepReport:
+def summary_of(folder: SweepFolder, record: SweepRecord) -> SweepReport:
     """The sweep judged, as far as it is."""
-    return summarise_sweep(record.spec.name, tuple(record.spec.space), trials_of(folder, record), test)
+    return summarise_sweep(record.spec.name, tuple(record.spec.space), trials_of(folder, record), None)
 
 
 def write_results(folder: SweepFolder, record: SweepRecord, test: TestResult | None) -> SweepReport:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         BadInput: ``no-recipe`` or ``bad-recipe``; the message names the key and what it may be.
     """
-    return parse_recipe(_source(name_or_path), where=name_or_path, overrides=overrides)
+    text = read_source(name_or_path, "recipe", packaged_recipes(), resources.files("osteon.recipes"))
+    return parse_recipe(text, where=name_or_path, overrides=overrides)
 
 
 def parse_recipe(text: str, *, where: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -99,12 +101,7 @@ def parse_recipe(text: str, *, where: str, overrides: Sequence[str] = ()) -> Rec
     Raises:
         BadInput: ``bad-recipe``.
     """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput("bad-recipe", f"not YAML: {' '.join(str(error).split())}", where=where) from error
-    if not isinstance(values, dict):
-        raise BadInput("bad-recipe", f"a recipe is a mapping of keys to values, not {values!r:.60}", where=where)
+    values = parse_mapping(text, "recipe", where=where)
     for override in overrides:
         _override(values, override)
     try:
@@ -126,6 +123,43 @@ def _differing(one: object, other: object, key: str = "") -> Iterator[str]:
         yield key
 
 
+def parse_mapping(text: str, kind: str, *, where: str) -> dict[str, Any]:
+    """The keys and values of a YAML document of a kind (``recipe``, ``sweep``) that came from ``where``.
+
+    Raises:
+        BadInput: ``bad-`` and the kind.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"bad-{kind}", f"not YAML: {' '.join(str(error).split())}", where=where) from error
+    if not isinstance(values, dict):
+        what = f"a {kind} is a mapping of keys to values, not {values!r:.60}"
+        raise BadInput(f"bad-{kind}", what, where=where)
+    return values
+
+
+def read_source(name_or_path: str, kind: str, packaged: Sequence[str], folder: Traversable) -> str:
+    """The text of a packaged document in ``folder``, or of a file.
+
+    Raises:
+        BadInput: ``no-`` and the kind, with the packaged names; ``bad-`` and the kind.
+    """
+    if name_or_path in packaged:
+        return folder.joinpath(name_or_path + SUFFIX).read_text("utf-8")
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise BadInput(
+            f"no-{kind}",
+            f"{name_or_path!r} is neither a packaged {kind} nor a file",
+            remedy=f"choose one of {', '.join(packaged)}, or give a YAML file",
+        )
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"bad-{kind}", "not a text file in UTF-8", where=name_or_path) from error
+
+
 def _documented(model: BaseModel, indent: str = "") -> Iterator[str]:
     for name, field in type(model).model_fields.items():
         yield f"{indent}# {field.description}"
@@ -136,22 +170,6 @@ def _documented(model: BaseModel, indent: str = "") -> Iterator[str]:
         else:
             plain = model.model_dump(mode="json", include={name})
             yield indent + yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**6).strip()[1:-1]
-
-
-def _source(name_or_path: str) -> str:
-    if name_or_path in packaged_recipes():
-        return resources.files("osteon.recipes").joinpath(name_or_path + SUFFIX).read_text("utf-8")
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise BadInput(
-            "no-recipe",
-            f"{name_or_path!r} is neither a packaged recipe nor a file",
-            remedy=f"choose one of {', '.join(packaged_recipes())}, or give a YAML file",
-        )
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput("bad-recipe", "not a text file in UTF-8", where=name_or_path) from error
 
 
 def _override(values: dict[str, Any], override: str) -> None:

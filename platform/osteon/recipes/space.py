@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import random
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -39,9 +40,9 @@ class _Interval(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
+    @abstractmethod
     def ends(self) -> tuple[float, float]:
         """The smallest and the largest value."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _is_an_interval(self) -> _Interval:

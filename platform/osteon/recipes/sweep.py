@@ -6,12 +6,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from osteon.core.errors import BadInput
 from osteon.evaluation.folds import FoldSpec
-from osteon.recipes.recipe import SUFFIX
+from osteon.recipes.recipe import SUFFIX, parse_mapping, read_source
 from osteon.recipes.space import RECIPE_KEY, Axis, drawn_axes, keys_of
 
 PACKAGE = "sweeps"
@@ -119,33 +118,14 @@ def load_sweep(name_or_path: str) -> SweepSpec:
     Raises:
         BadInput: ``no-sweep`` or ``bad-sweep``; the message names the key and what it may be.
     """
-    text = _source(name_or_path)
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput("bad-sweep", f"not YAML: {' '.join(str(error).split())}", where=name_or_path) from error
-    if not isinstance(values, dict):
-        raise BadInput("bad-sweep", f"a sweep is a mapping of keys to values, not {values!r:.60}", where=name_or_path)
+    folder = resources.files("osteon.recipes").joinpath(PACKAGE)
+    text = read_source(name_or_path, "sweep", packaged_sweeps(), folder)
+    values = parse_mapping(text, "sweep", where=name_or_path)
     try:
         spec = SweepSpec.model_validate(values)
     except ValidationError as error:
         raise BadInput("bad-sweep", _explain(error), where=name_or_path) from error
     return _beside(spec, Path(name_or_path).parent)
-
-
-def _source(name_or_path: str) -> str:
-    if name_or_path in packaged_sweeps():
-        return resources.files("osteon.recipes").joinpath(PACKAGE, name_or_path + SUFFIX).read_text("utf-8")
-    try:
-        return Path(name_or_path).read_text("utf-8")
-    except OSError as error:
-        raise BadInput(
-            "no-sweep",
-            f"{name_or_path!r} is neither a packaged sweep nor a file",
-            remedy=f"choose one of {', '.join(packaged_sweeps())}, or give a YAML file",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise BadInput("bad-sweep", "not a text file in UTF-8", where=name_or_path) from error
 
 
 def _beside(spec: SweepSpec, folder: Path) -> SweepSpec:

@@ -7,14 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from processes import kill_tree
 from typer.testing import CliRunner
 
 from osteon.cli.main import app
@@ -79,17 +78,6 @@ def start(cases: Dataset, tmp_path: Path) -> Iterator[Start]:
     for process in started:
         kill_tree(process.pid)
         process.communicate()
-
-
-def kill_tree(pid: int) -> None:
-    """Kill -9 a process and what it started."""
-    try:
-        family = [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def finished(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import torch
+from processes import kill_tree
 
 from osteon.jobs.run_folder import RunFolder
 from osteon.recipes.bundle import load_bundle
@@ -59,17 +59,6 @@ def start(recipe: str, dataset: Dataset, tmp_path: Path) -> Iterator[Start]:
     for process in started:
         kill_tree(process.pid)
         process.communicate()
-
-
-def kill_tree(pid: int) -> None:
-    """Kill -9 a process and what it started."""
-    try:
-        family = [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
