@@ -15,7 +15,7 @@ from osteon.data.synthesis import Anatomy, SyntheticScan, synthesise
 from osteon.data.synthesis.pose import Pose
 
 SPACING = (6.0, 6.0, 6.0)
-GOLDEN = "4e792ab0f03539ee1ce7306de82ca5ab6717ceabde5245f93be5647ac6576157"
+GOLDEN = "8b7ad43f5d08d093beeea2dbcd24dee7f8303e81c4f754827b42018d705c91b2"
 
 
 @pytest.fixture(scope="module")

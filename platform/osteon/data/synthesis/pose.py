@@ -1,7 +1,8 @@
 """How a body lies in the scanner: turned, stretched, mirrored, and bent by a smooth random field.
 
 The deformation follows SynthSeg (Billot et al., Medical Image Analysis 86, 2023, section 3.1): an affine map, then
-displacements drawn on coarse lattices. The ranges are chosen for people on a CT table.
+displacements drawn on coarse lattices. Not from there: parts of the body that are long or short against each other. The
+ranges are chosen for people on a CT table.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from osteon.data.phantom.person import Person
 from osteon.data.phantom.shapes import Block, Box, Field
 from osteon.data.synthesis.anatomy import Anatomy
 from osteon.data.synthesis.lattice import Lattice, waves
+from osteon.data.synthesis.proportions import Proportions
 
 MIRRORED_SHARE = 0.25  # the heart is seldom on the right: a network may learn where the liver lies
 _YAW_DEGREES, _LEAN_DEGREES, _PITCH_DEGREES = 12.0, 8.0, 9.0
@@ -48,9 +50,13 @@ class Pose:
         size = person.between("size", *_SCALE)
         sizes = [size * (1.0 + person.about(f"stretch {axis}", _STRETCH)) for axis in "zyx"]
         rows = _rows(anatomy, frame, (sizes[0], sizes[1], sizes[2]), is_mirrored)
-        half = [0.5 * n * anatomy.voxel_mm * s for n, s in zip(anatomy.structure.shape, sizes, strict=True)]
-        box = ((-half[0], -half[1], -half[2]), (half[0], half[1], half[2]))
-        return cls(rows, _bend(person, box, anatomy.voxel_mm), is_mirrored, box)
+        own = [n * anatomy.voxel_mm for n in anatomy.structure.shape]
+        parts = Proportions.of(person, own[0])
+        low, high = (end * sizes[0] for end in parts.ends_mm)
+        half_y, half_x = (0.5 * length * size for length, size in zip(own[1:], sizes[1:], strict=True))
+        box = ((low, -half_y, -half_x), (high, half_y, half_x))
+        upwards = tuple(component / sizes[0] for component in (frame.axes[0], frame.axes[3], frame.axes[6]))
+        return cls(rows, _bend(person, box, anatomy, parts, upwards), is_mirrored, box)
 
     def index(self, block: Block) -> tuple[Field, Field, Field]:
         """Fractional indices of the anatomy at a block's voxel centres."""
@@ -80,13 +86,23 @@ def _rows(
     return tuple(rows)
 
 
-def _bend(person: Person, box: Box, voxel_mm: float) -> tuple[Lattice, ...]:
-    """One displacement field per axis, in voxels: the wide waves are added up at the nodes of the narrowest."""
+def _bend(
+    person: Person, box: Box, anatomy: Anatomy, parts: Proportions, upwards: tuple[float, ...]
+) -> tuple[Lattice, ...]:
+    """One displacement field per axis, in voxels: the wide waves and what the body's parts are longer or shorter are
+    added up at the nodes of the narrowest waves.
+
+    Args:
+        upwards: a place's height in the body's millimetres is this times its z, y, x.
+    """
     fields = []
-    for axis in "zyx":
+    for axis, share in zip("zyx", anatomy.grid.direction[:3], strict=True):
         widths = [(step, spread * person.between(f"bend {step:g}", 0.2, 1.0)) for step, spread in _BENDS_MM]
-        parts = [(waves(person.draws(f"bend {step:g} {axis}"), box, step), spread) for step, spread in widths]
-        finest = parts[-1][0]
-        total = sum(part.at(finest.block) * np.float32(spread / voxel_mm) for part, spread in parts)
+        waving = [(waves(person.draws(f"bend {step:g} {axis}"), box, step), spread) for step, spread in widths]
+        finest = waving[-1][0]
+        nodes = finest.block
+        z, y, x = (np.float32(part) for part in upwards)
+        total = parts.shift(z * nodes.z + y * nodes.y + x * nodes.x) * np.float32(share / anatomy.voxel_mm)
+        total += sum(part.at(nodes) * np.float32(spread / anatomy.voxel_mm) for part, spread in waving)
         fields.append(Lattice(np.asarray(total, dtype=np.float32), finest.first_mm, finest.step_mm))
     return tuple(fields)
