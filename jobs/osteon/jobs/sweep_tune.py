@@ -128,6 +128,7 @@ def run_board(board: Board, order: Callable[[TrialKey], TrialOrder], ended: Call
                 search_alg=BoardSearcher(board, order, ended),
                 scheduler=BoardScheduler(board),
                 num_samples=-1,
+                reuse_actors=True,  # the next trial need not import everything again
                 trial_dirname_creator=_name,
                 trial_name_creator=_name,
             ),
