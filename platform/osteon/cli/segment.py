@@ -6,7 +6,6 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import typer
 
-from osteon.core.errors import BadInput, BadScan
+from osteon.core.errors import BadInput
 from osteon.telemetry.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -24,12 +23,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from osteon.core.labels import LabelTable
-    from osteon.core.volume import Volume, Zones
-    from osteon.data.prepare import Guide, PrepareSpec
+    from osteon.data.prepare import PrepareSpec
     from osteon.inference.postprocess import Labels
     from osteon.inference.segmenter import Segmenter
-    from osteon.storage.case import StoredCase
-    from osteon.storage.provenance import Provenance
+    from osteon.recipes.apply import OpenedScan
 
 ZARR = ".zarr"
 
@@ -53,6 +50,7 @@ def segment(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Label the bones of a scan; the labels lie on the scan's own grid, voxel for voxel."""
+    from osteon.recipes.apply import volumes_ml
     from osteon.recipes.bundle import load_bundle, segmenter_of
 
     _check_output(output)
@@ -61,26 +59,15 @@ def segment(
     with _opened(input_, labels_from) as scan:
         found = _run(segmenter.exact() if no_skip else segmenter, bundle.recipe.prepare, scan, shown=not as_json)
         _write(output, found, scan)
-    volumes_ml = _volumes_ml(found, scan)
+    bones = volumes_ml(found.labels, found.table, scan.image.grid)
     if as_json:
         engine = {"backend": segmenter.backend.name, "agreement": segmenter.backend.agreement}
         seconds = round(found.seconds, 3)
-        facts = {"output": output, "seconds": seconds, "volumes_ml": volumes_ml, "model": bundle.digest}
+        facts = {"output": output, "seconds": seconds, "volumes_ml": bones, "model": bundle.digest}
         print(json.dumps(facts | engine))
     else:
         engine_name = segmenter.backend.name
-        print(f"{len(volumes_ml)} bones in {found.seconds:.1f} s with {engine_name}; the labels are in {output}")
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """What is segmented: ``levels`` is the stored pyramid, if there is one; ``guide`` labels that show the bones."""
-
-    image: Volume
-    levels: Sequence[Volume]
-    zones: Zones
-    provenance: Provenance
-    guide: Guide | None
+        print(f"{len(bones)} bones in {found.seconds:.1f} s with {engine_name}; the labels are in {output}")
 
 
 @dataclass(frozen=True)
@@ -93,48 +80,21 @@ class _Found:
 
 
 @contextmanager
-def _opened(input_: str, labels_from: str | None) -> Iterator[_Scan]:
+def _opened(input_: str, labels_from: str | None) -> Iterator[OpenedScan]:
+    from osteon.recipes.apply import guide_of, read_scan, stored_scan
     from osteon.storage.case import open_case
 
-    guide = None if labels_from is None else _guide(open_case(labels_from))
+    guide = None if labels_from is None else guide_of(open_case(labels_from))
     if input_.rstrip("/").endswith(ZARR) or "://" in input_:
-        case = open_case(input_)
-        levels = [case.image(level) for level in range(case.num_levels)]
-        own = _guide(case) if case.has_labels else None
-        yield _Scan(case.image(), levels, case.zones, case.provenance, guide or own)
+        scan = stored_scan(input_)
+        yield replace(scan, guide=guide or scan.guide)
         return
     with tempfile.TemporaryDirectory(prefix="osteon-") as scratch:
-        yield replace(_read(Path(input_), Path(scratch)), guide=guide)
+        yield replace(read_scan(Path(input_), Path(scratch)), guide=guide)
 
 
-def _guide(case: StoredCase) -> Guide:
-    from osteon.data.prepare import Guide
-
-    return Guide([case.labels(level) for level in range(case.num_levels)], case.table)
-
-
-def _read(path: Path, scratch: Path) -> _Scan:
-    from osteon.inference.in_memory import InMemoryVolume, zones_of
-    from osteon.storage.readers import Rejected, ScanSource, find_scans, open_scan
-
-    findings = find_scans(path)
-    sources = [finding for finding in findings if isinstance(finding, ScanSource)]
-    if len(sources) > 1:
-        names = ", ".join(source.name for source in sources[:5])
-        remedy = "name one of them, or ingest the folder into a dataset"
-        raise BadInput("several-scans", f"{len(sources)} scans: {names}", where=str(path), remedy=remedy)
-    if not sources:
-        for finding in findings:
-            if isinstance(finding, Rejected):
-                raise BadScan(finding.code, finding.reason, where=finding.where)
-        raise BadInput("no-scan", "no scan is found there", where=str(path), remedy="give DICOM, NIfTI, MHA or NRRD")
-    scan = open_scan(sources[0], scratch=scratch)
-    hu = scan.read()
-    return _Scan(InMemoryVolume(hu, scan.grid), (), zones_of(hu), scan.provenance, None)
-
-
-def _run(segmenter: Segmenter, spec: PrepareSpec, scan: _Scan, *, shown: bool) -> _Found:
-    from osteon.inference.prepared import must_prepare, segment_prepared
+def _run(segmenter: Segmenter, spec: PrepareSpec, scan: OpenedScan, *, shown: bool) -> _Found:
+    from osteon.recipes.apply import segment_scan
 
     started, percent = time.perf_counter(), 0.0
     with progress_bar("segmenting %", 100, shown=shown and sys.stderr.isatty()) as bar:
@@ -144,19 +104,8 @@ def _run(segmenter: Segmenter, spec: PrepareSpec, scan: _Scan, *, shown: bool) -
             bar.advance(100 * done / total - percent)
             percent = 100 * done / total
 
-        if must_prepare(spec, scan.provenance.derivation):
-            labels, table = segment_prepared(segmenter, scan.levels or (scan.image,), spec, scan.guide, count)
-        else:
-            labels = segmenter.segment(scan.image, scan.zones, count, levels=scan.levels)
-            table = segmenter.table
+        labels, table = segment_scan(segmenter, spec, scan, count)
     return _Found(labels, table, time.perf_counter() - started)
-
-
-def _volumes_ml(found: _Found, scan: _Scan) -> dict[str, float]:
-    """Millilitres by bone, of the bones that were found."""
-    voxels = np.bincount(found.labels.ravel(), minlength=found.table.labels[-1].id + 1)
-    voxel_ml = float(np.prod(scan.image.grid.spacing_mm)) / 1000
-    return {name: round(float(voxels[id_]) * voxel_ml, 3) for id_, name in found.table.names.items() if voxels[id_]}
 
 
 def _check_output(output: str) -> None:
@@ -170,7 +119,7 @@ def _check_output(output: str) -> None:
         raise BadInput("output-format", f"{output!r} cannot be written", remedy=remedy)
 
 
-def _write(output: str, found: _Found, scan: _Scan) -> None:
+def _write(output: str, found: _Found, scan: OpenedScan) -> None:
     from osteon.storage.export import write_scan
     from osteon.storage.writer import write_zarr
 
