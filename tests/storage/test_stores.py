@@ -1,6 +1,7 @@
 """Every kind of store behaves alike: one suite, run on a folder and on a real S3 server."""
 
 import pickle
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +23,16 @@ class StoreTests:
             with pytest.raises(FileNotFoundError):
                 store.read_bytes(key)
             assert not store.exists(key)
+
+    def test_takes_and_gives_files(self, store: Store, tmp_path: Path) -> None:
+        (tmp_path / "given").write_bytes(b"many bytes" * 3_000_000)  # several parts
+        store.put_file("folder/large", tmp_path / "given")
+        store.get_file("folder/large", tmp_path / "taken")
+
+        assert (tmp_path / "taken").read_bytes() == (tmp_path / "given").read_bytes()
+        assert store.sizes("folder") == {"folder/large": 30_000_000}
+        with pytest.raises(FileNotFoundError):
+            store.get_file("folder/none", tmp_path / "none")
 
     def test_creates_only_once(self, store: Store) -> None:
         assert store.create_bytes("claim", b"first")
@@ -97,11 +108,22 @@ class TestFolder(StoreTests):
         with pytest.raises(StoreError, match="with space/a"):
             store.write_bytes("a/b", b"")
 
+    def test_signs_nothing(self, store: Store) -> None:
+        assert store.sign_put("k", 60) is None
+
 
 class TestBucket(StoreTests):
     @pytest.fixture
     def store(self, s3_url: str) -> Store:
         return open_store(s3_url)
+
+    def test_a_signed_url_takes_the_object_without_credentials(self, store: Store) -> None:
+        url = store.sign_put("uploads/k", 60)
+        assert url is not None
+        request = urllib.request.Request(url, data=b"bytes", method="PUT")
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == 200
+        assert store.read_bytes("uploads/k") == b"bytes"
 
     def test_wrong_secret_is_denied_in_one_line(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         store.write_bytes("k", b"1")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from itertools import chain
+from pathlib import Path
 from typing import TypeVar
 
 import obstore
@@ -25,6 +26,7 @@ T = TypeVar("T")
 MAX_RETRIES = 8  # of 503, resets and timeouts; with the backoff below five to fifteen seconds before an error
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 4.0
+PART_BYTES = 8 << 20  # held at once while an object is written to a file
 LIST_ATTEMPTS = 4  # obstore retries everything but a listing whose body breaks off
 
 
@@ -112,6 +114,21 @@ class Bucket:
             except AlreadyExistsError:
                 return False
         return True
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Put the file, a large one part by part: it appears when the last one is there."""
+        with self._clear_errors(key):
+            obstore.put(self.client, self._path(key), path)
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write the object to a file as it comes."""
+        with self._clear_errors(key), path.open("wb") as file:
+            for part in obstore.get(self.client, self._path(key)).stream(min_chunk_size=PART_BYTES):
+                file.write(part)
+
+    def sign_put(self, key: str, seconds: int) -> str:
+        """A presigned URL."""
+        return obstore.sign(self.client, "PUT", self._path(key), timedelta(seconds=seconds))
 
     def exists(self, key: str) -> bool:
         """Whether a HEAD request finds the object."""

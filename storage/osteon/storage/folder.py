@@ -39,17 +39,35 @@ class Folder:
         """Replace or create the file in one step."""
         path = self.root / key
         with _clear_errors(path):
-            _with_temporary(path, data, lambda temporary: temporary.replace(path))
+            _with_temporary(path, _writing(data), lambda temporary: temporary.replace(path))
 
     def create(self, key: str, data: bytes) -> bool:
         """Create the file in one step; False if there is one (hard links refuse to replace)."""
         path = self.root / key
         with _clear_errors(path):
             try:
-                _with_temporary(path, data, path.hardlink_to)
+                _with_temporary(path, _writing(data), path.hardlink_to)
             except FileExistsError:
                 return False
         return True
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Replace or create the file by a copy, in one step."""
+        target = self.root / key
+        with _clear_errors(target):
+            _with_temporary(target, lambda copy: shutil.copyfile(path, copy), lambda copy: copy.replace(target))
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Copy the file."""
+        with _clear_errors(self.root / key):
+            try:
+                shutil.copyfile(self.root / key, path)
+            except (IsADirectoryError, NotADirectoryError):
+                raise FileNotFoundError(errno.ENOENT, "no such object", str(self.root / key)) from None
+
+    def sign_put(self, _key: str, _seconds: int) -> None:
+        """A folder has no URL for others."""
+        return
 
     def exists(self, key: str) -> bool:
         """Whether there is a file of this name."""
@@ -84,11 +102,15 @@ class Folder:
             yield from (Path(folder, name) for name in names if not _is_temporary(name))
 
 
-def _with_temporary(path: Path, data: bytes, put: Callable[[Path], object]) -> None:
+def _writing(data: bytes) -> Callable[[Path], object]:
+    return lambda temporary: temporary.write_bytes(data)
+
+
+def _with_temporary(path: Path, write: Callable[[Path], object], put: Callable[[Path], object]) -> None:
     """Write a temporary file and ``put`` it in its place; again, if it or its folder was removed meanwhile."""
     for attempt in range(ATTEMPTS):
         try:
-            with _temporary(path, data) as temporary:
+            with _temporary(path, write) as temporary:
                 put(temporary)
             return
         except FileNotFoundError:
@@ -97,11 +119,11 @@ def _with_temporary(path: Path, data: bytes, put: Callable[[Path], object]) -> N
 
 
 @contextmanager
-def _temporary(path: Path, data: bytes) -> Iterator[Path]:
+def _temporary(path: Path, write: Callable[[Path], object]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_bytes(data)
+        write(temporary)
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

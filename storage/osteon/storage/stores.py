@@ -34,6 +34,18 @@ class Backend(Protocol):
         """Put the object unless one exists; whether it was put."""
         ...
 
+    def put_file(self, key: str, path: Path) -> None:
+        """Put a file's bytes whole or not at all, replacing any other object."""
+        ...
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write the object's bytes to a file; FileNotFoundError if there is none."""
+        ...
+
+    def sign_put(self, key: str, seconds: int) -> str | None:
+        """A URL that takes the object for some time without credentials; None if the store has no such thing."""
+        ...
+
     def exists(self, key: str) -> bool:
         """Whether there is an object of exactly this key."""
         ...
@@ -114,6 +126,23 @@ class Store:
         Over a network a lost answer can turn one's own success into False: read the object back to know who won.
         """
         return self._backend.create(check_key(key), data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Put a file's bytes atomically, however many there are."""
+        self._backend.put_file(check_key(key), path)
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write the object's bytes to a new file, a part at a time.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            StoreError: the store refuses or does not answer.
+        """
+        self._backend.get_file(check_key(key), path)
+
+    def sign_put(self, key: str, seconds: int) -> str | None:
+        """A URL at which anybody may PUT the object for ``seconds``; None for a folder."""
+        return self._backend.sign_put(check_key(key), seconds)
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of exactly this key."""
