@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import highdicom
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,6 +13,7 @@ from osteon.cli.segment import segment
 from osteon.core.errors import BadInput, BadScan, OsteonError
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable, table_for
+from osteon.data.phantom.dicom import to_series
 from osteon.data.prepare import PrepareSpec
 from osteon.data.preprocess import ModelGrid
 from osteon.inference.in_memory import InMemoryVolume, zones_of
@@ -116,6 +118,38 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed() -> None
     for output in ("labels.png", "s3://bucket/labels.nii.gz"):
         with pytest.raises(BadInput, match="output-format"):
             osteon_segment("no-such-model", "no-such-scan", output)
+
+
+@pytest.mark.parametrize("options", [(), ("--labelmap",)])
+def test_a_dicom_series_gets_a_dicom_seg(
+    model: str,
+    scan: InMemoryVolume,
+    tmp_path: Path,
+    expected: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
+    options: tuple[str, ...],
+) -> None:
+    (tmp_path / "series").mkdir()
+    for file in to_series("case", scan.array.astype(np.int16), scan.grid, (1,)):
+        (tmp_path / "series" / file.name).write_bytes(file.to_bytes())
+    output = tmp_path / "labels.seg.dcm"
+    osteon_segment(model, str(tmp_path / "series"), str(output), "--backend", "torch", *options)
+    seg = highdicom.seg.segread(output)
+    names = {number: str(seg.get_segment_description(number).segment_label) for number in seg.segment_numbers}
+    volume = seg.get_volume(combine_segments=True)
+    index = np.argwhere(volume.array)
+    where = np.rint(scan.grid.index_of(volume.map_indices_to_reference(index)[:, ::-1])).astype(int)
+    found = np.zeros_like(expected)
+    found[tuple(where.T)] = [TABLE.ids[names[number]] for number in volume.array[tuple(index.T)]]
+    np.testing.assert_array_equal(found, expected)
+    assert seg.SegmentationType == ("LABELMAP" if options else "BINARY")
+
+
+def test_a_dicom_seg_needs_dicom(model: str, scan: InMemoryVolume, scan_file: Path, tmp_path: Path) -> None:
+    write_zarr(str(tmp_path / "case.zarr"), scan.array.astype(np.int16), None, scan.grid, LabelTable(()))
+    for input_ in (scan_file, tmp_path / "case.zarr"):
+        with pytest.raises(BadInput, match="needs-dicom"):
+            osteon_segment(model, str(input_), str(tmp_path / "labels.dcm"), "--backend", "torch")
+    assert not (tmp_path / "labels.dcm").exists()
 
 
 def test_a_folder_must_hold_one_scan(model: str, scan_file: Path, tmp_path: Path) -> None:

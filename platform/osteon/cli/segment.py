@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     from osteon.inference.postprocess import Labels
     from osteon.inference.segmenter import Segmenter
     from osteon.recipes.apply import OpenedScan
+    from osteon.recipes.bundle import Bundle
+    from osteon.storage.export.dicom_seg import SegKind
+    from osteon.storage.readers import ScanSource
 
-ZARR = ".zarr"
+ZARR, DICOM = ".zarr", ".dcm"
 
 
 def segment(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or s3:// URL of a model: RUN/model.")],
     input_: Annotated[str, typer.Argument(metavar="INPUT", help="A scan file, a DICOM folder, or a case's URL.")],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Ends in .nii.gz, .mha, .nrrd or .zarr.")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Ends in .nii.gz, .mha, .nrrd, .zarr or .dcm.")],
     backend: Annotated[
         Literal["auto", "torch", "openvino"], typer.Option("--backend", help="What computes the network.")
     ] = "auto",
@@ -47,6 +50,10 @@ def segment(
             "--labels-from", metavar="CASE", help="A .zarr whose labels show the bones, for models of prepared scans."
         ),
     ] = None,
+    labelmap: Annotated[
+        bool,
+        typer.Option("--labelmap", help="Write a .dcm as LABELMAP, which is smaller and which fewer programs read."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Label the bones of a scan; the labels lie on the scan's own grid, voxel for voxel."""
@@ -57,8 +64,12 @@ def segment(
     bundle = load_bundle(model)
     segmenter = segmenter_of(bundle, backend)
     with _opened(input_, labels_from) as scan:
+        source = _dicom_source(output, input_, scan)
         found = _run(segmenter.exact() if no_skip else segmenter, bundle.recipe.prepare, scan, shown=not as_json)
-        _write(output, found, scan)
+        if source is None:
+            _write(output, found, scan)
+        else:
+            _write_seg(Path(output), found, scan, source, bundle, labelmap=labelmap)
     bones = volumes_ml(found.labels, found.table, scan.image.grid)
     if as_json:
         engine = {"backend": segmenter.backend.name, "agreement": segmenter.backend.agreement}
@@ -85,12 +96,27 @@ def _opened(input_: str, labels_from: str | None) -> Iterator[OpenedScan]:
     from osteon.storage.case import open_case
 
     guide = None if labels_from is None else guide_of(open_case(labels_from))
-    if input_.rstrip("/").endswith(ZARR) or "://" in input_:
+    if _is_stored(input_):
         scan = stored_scan(input_)
         yield replace(scan, guide=guide or scan.guide)
         return
     with tempfile.TemporaryDirectory(prefix="osteon-") as scratch:
         yield replace(read_scan(Path(input_), Path(scratch)), guide=guide)
+
+
+def _is_stored(input_: str) -> bool:
+    return input_.rstrip("/").endswith(ZARR) or "://" in input_
+
+
+def _dicom_source(output: str, input_: str, scan: OpenedScan) -> ScanSource | None:
+    """The series that a DICOM output will belong to; None for other outputs."""
+    from osteon.storage.export.dicom_source import find_source, needs_dicom
+
+    if not output.lower().endswith(DICOM):
+        return None
+    if _is_stored(input_):
+        raise needs_dicom()
+    return find_source(Path(input_), scan.provenance)
 
 
 def _run(segmenter: Segmenter, spec: PrepareSpec, scan: OpenedScan, *, shown: bool) -> _Found:
@@ -114,8 +140,8 @@ def _check_output(output: str) -> None:
 
     if output.rstrip("/").endswith(ZARR):
         return
-    if "://" in output or not output.lower().endswith(SUFFIXES):
-        remedy = f"end it in one of {', '.join((*SUFFIXES, ZARR))}; a URL must end in {ZARR}"
+    if "://" in output or not output.lower().endswith((*SUFFIXES, DICOM)):
+        remedy = f"end it in one of {', '.join((*SUFFIXES, DICOM, ZARR))}; a URL must end in {ZARR}"
         raise BadInput("output-format", f"{output!r} cannot be written", remedy=remedy)
 
 
@@ -129,3 +155,13 @@ def _write(output: str, found: _Found, scan: OpenedScan) -> None:
         write_zarr(output, hu, found.labels, grid, found.table, scan.provenance)
     else:
         write_scan(Path(output), found.labels, grid, scan.provenance, table=found.table)
+
+
+def _write_seg(
+    path: Path, found: _Found, scan: OpenedScan, source: ScanSource, bundle: Bundle, *, labelmap: bool
+) -> None:
+    from osteon.storage.export.dicom_seg import Algorithm, write_dicom_seg
+
+    model = Algorithm(bundle.recipe.name, bundle.digest)
+    kind: SegKind = "LABELMAP" if labelmap else "BINARY"
+    write_dicom_seg(path, found.labels, scan.provenance, found.table, source, model, kind=kind)

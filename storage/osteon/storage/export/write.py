@@ -56,8 +56,8 @@ def write_scan(
             raise BadInput("output-shape", what, where=str(path))
     if table is not None and path.suffix != ".nrrd":
         names = json.dumps({str(id_): name for id_, name in table.names.items()}, indent=1).encode()
-        _write_whole(path.with_name(f"{path.name}.labels.json"), lambda file: _put(file, names))
-    _write_whole(path, lambda file: writer(file, array, grid, table, compress))
+        write_whole(path.with_name(f"{path.name}.labels.json"), lambda file: _put(file, names))
+    write_whole(path, lambda file: writer(file, array, grid, table, compress))
 
 
 def _writer_of(path: Path) -> tuple[Writer, bool]:
@@ -68,7 +68,7 @@ def _writer_of(path: Path) -> tuple[Writer, bool]:
     raise BadInput("output-format", f"no format is known by the suffix of {path.name!r}", remedy=remedy)
 
 
-def _write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write to a file of another name first, so that ``path`` is never there in part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
