@@ -25,6 +25,7 @@ from osteon.cli.prepare import prepare
 from osteon.cli.recipes import recipes
 from osteon.cli.restore import restore
 from osteon.cli.segment import segment
+from osteon.cli.serve import serve
 from osteon.cli.sweep import sweep
 from osteon.cli.synthesise import synthesise
 from osteon.cli.train import train
@@ -51,6 +52,7 @@ COMMANDS = (
     models,
     train,
     segment,
+    serve,
     restore,
     compartments,
     evaluate,

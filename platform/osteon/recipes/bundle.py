@@ -126,7 +126,9 @@ def load_bundle(url: str) -> Bundle:
         network = build(recipe.model, num_classes=len(table) + 1)
         network.load_state_dict(torch.load(io.BytesIO(files[WEIGHTS]), map_location="cpu", weights_only=True))
     except (KeyError, ValueError, RuntimeError, pickle.UnpicklingError, BadInput) as error:
-        raise CorruptData("bad-bundle", f"the model cannot be used: {error}", where=url) from error
+        first = str(error).partition("\n")[0].rstrip(":")
+        remedy = "train it again, or use the version of Osteon that made it"
+        raise CorruptData("bad-bundle", f"the model cannot be used: {first}", where=url, remedy=remedy) from error
     return Bundle(recipe, table, network.eval(), _sha256(manifest))
 
 

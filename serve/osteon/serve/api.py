@@ -1,0 +1,272 @@
+"""The HTTP API: takes orders, tells how far they are, gives results. Stateless; its memory is the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Protocol
+
+from fastapi import FastAPI, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from osteon.core.errors import BadInput
+from osteon.serve.auth import caller_of
+from osteon.serve.guard import install_guards
+from osteon.serve.intake import suffix_of
+from osteon.serve.ledger import Ledger, NotFound
+from osteon.serve.problems import TryLater
+from osteon.serve.receiving import Received, receive, receive_file
+from osteon.serve.schemas import (
+    Model,
+    ModelList,
+    Order,
+    Segmentation,
+    SegmentationPage,
+    Upload,
+    UploadWish,
+    now,
+)
+from osteon.serve.settings import ServeSettings
+from osteon.serve.sources import check_source
+
+POLL_S = 0.25  # between looks at an order that somebody waits for
+SILENT_S = 15.0  # longest silence of a stream of events, so that no proxy closes it
+UPLOAD_S = 3600  # an announced upload is taken for so long
+MAX_WAIT_S = 60.0
+
+
+class Front(Protocol):
+    """Who stands behind the API."""
+
+    async def take(self, id_: str) -> None:
+        """Tell the desk of an order; it would find it by itself a little later."""
+        ...
+
+    async def drop(self, id_: str) -> None:
+        """Tell the desk to leave an order."""
+        ...
+
+    async def num_open(self) -> int:
+        """Orders that are not over."""
+        ...
+
+    async def describe(self, name: str) -> Model:
+        """A model that is served."""
+        ...
+
+
+class Api:
+    """The routes.
+
+    Args:
+        settings: of the service.
+        front: who does the work.
+    """
+
+    def __init__(self, settings: ServeSettings, front: Front) -> None:
+        self._settings, self._front = settings, front
+        self._ledger = Ledger(settings.open_store())
+        self._models: dict[str, Model] = {}
+
+    async def post(
+        self,
+        request: Request,
+        response: Response,
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S, description="Seconds to wait for the end.")] = 0,
+        idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    ) -> Segmentation:
+        """Ask for the bones of a scan: JSON that names it, a form with it, or the scan itself with ?filename=."""
+        await self._check_room()
+        owner = owner_of(request)
+        with tempfile.TemporaryDirectory(prefix="osteon-received-") as scratch:
+            received = await receive(request, Path(scratch))
+            order = await asyncio.to_thread(self._accept, received, owner, idempotency_key)
+        await self._front.take(order.id)
+        segmentation = await self._waited(order, wait)
+        response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/segmentations/{order.id}"
+        response.status_code = 200 if segmentation.problem or segmentation.formats else 202
+        return segmentation
+
+    async def get(self, request: Request, id: str) -> Segmentation:  # the path's own name
+        """How far a segmentation is."""
+        order = await self._order(request, id)
+        return await asyncio.to_thread(self._ledger.segmentation, order)
+
+    async def events(self, request: Request, id: str) -> StreamingResponse:
+        """How far a segmentation is, each time that it changes, as server-sent events."""
+        order = await self._order(request, id)
+        return StreamingResponse(
+            self._changes(order), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def page(
+        self,
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        after: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
+    ) -> SegmentationPage:
+        """Your segmentations, newest first."""
+        orders, following = await asyncio.to_thread(self._ledger.owned, owner_of(request), after, limit)
+        items = await asyncio.gather(*(asyncio.to_thread(self._ledger.segmentation, order) for order in orders))
+        return SegmentationPage(items=tuple(items), next=following)
+
+    async def delete(self, request: Request, id: str) -> Response:
+        """Stop a segmentation if it is under way, and delete its scan and its result."""
+        order = await self._order(request, id)
+        await self._front.drop(order.id)
+        await asyncio.to_thread(self._ledger.forget, order)
+        return Response(status_code=204)
+
+    async def models(self) -> ModelList:
+        """The models that are served; the first one is the default."""
+        return ModelList(models=tuple([await self._model(name) for name in self._settings.models]))
+
+    async def model(self, name: str) -> Model:
+        """One of the models."""
+        if name not in self._settings.models:
+            raise NotFound("not-found", f"no model {name!r} is served", remedy="see /v1/models")
+        return await self._model(name)
+
+    async def announce(self, request: Request, wish: UploadWish) -> Upload:
+        """Where to send a scan that is too large to go through here; then ask for it by its id."""
+        key = f"uploads/{uuid.uuid4().hex}/scan{suffix_of(wish.filename)}"
+        id_ = upload_id(key)
+        url = await asyncio.to_thread(self._ledger.store.sign_put, key, UPLOAD_S)
+        own = f"{str(request.base_url).rstrip('/')}/v1/uploads/{id_}"
+        return Upload(id=id_, url=url or own, expires=now() + timedelta(seconds=UPLOAD_S))
+
+    async def upload(self, request: Request, id: str) -> Response:
+        """Take in a scan that was announced, where the store cannot do it by itself."""
+        key = upload_key(id)
+        with tempfile.TemporaryDirectory(prefix="osteon-received-") as scratch:
+            path = Path(scratch, key.rpartition("/")[2])
+            await receive_file(request, path)
+            await asyncio.to_thread(self._ledger.store.put_file, key, path)
+        return Response(status_code=204)
+
+    async def healthz(self) -> dict[str, str]:
+        """Whether this process answers."""
+        return {"status": "ok"}
+
+    async def readyz(self) -> dict[str, str]:
+        """Whether orders are carried out."""
+        try:
+            async with asyncio.timeout(5):
+                await self._front.num_open()
+        except Exception:
+            raise TryLater("queue-full", "the desk does not answer", remedy="wait", retry_after_s=5) from None
+        return {"status": "ready"}
+
+    async def _check_room(self) -> None:
+        if await self._front.num_open() >= self._settings.max_open:
+            what = f"{self._settings.max_open} segmentations are waiting already"
+            raise TryLater("queue-full", what, remedy="ask again later", retry_after_s=30)
+
+    def _accept(self, received: Received, owner: str, key: str | None) -> Order:
+        """Keep the scan, then the order: from here on it is carried out, whatever dies."""
+        model = self._settings.check_model(received.model)
+        if received.source is not None:
+            check_source(received.source, self._settings.sources)
+        upload = upload_key(received.upload) if received.upload is not None else None
+        if received.file is not None:
+            upload = f"uploads/{uuid.uuid4().hex}/{received.file.name}"
+            self._ledger.store.put_file(upload, received.file)
+        elif upload is not None and not self._ledger.store.exists(upload):
+            raise BadInput("expired", "the scan was not sent, or is gone", remedy="send it, then ask again")
+        order = Order(
+            id=uuid.uuid4().hex if key is None else hashlib.sha256(f"{owner} {key}".encode()).hexdigest()[:32],
+            owner=owner,
+            model=model,
+            labels=received.labels,
+            source=received.source,
+            upload=upload,
+            created=now(),
+            digest=received.digest,
+        )
+        kept = self._ledger.accept(order)
+        if kept.upload != upload and upload is not None and received.file is not None:
+            self._ledger.store.delete(upload.rpartition("/")[0])  # the same scan once more
+        return kept
+
+    async def _order(self, request: Request, id_: str) -> Order:
+        return await asyncio.to_thread(self._ledger.order, id_, owner_of(request))
+
+    async def _waited(self, order: Order, seconds: float) -> Segmentation:
+        until = time.monotonic() + seconds
+        while True:
+            standing = await asyncio.to_thread(self._ledger.standing, order)
+            if standing.is_over or time.monotonic() >= until:
+                return Segmentation.of(order, standing)
+            await asyncio.sleep(min(POLL_S, max(0.0, until - time.monotonic())))
+
+    async def _changes(self, order: Order) -> AsyncIterator[str]:
+        told, told_at = None, time.monotonic()
+        while True:
+            standing = await asyncio.to_thread(self._ledger.standing, order)
+            if standing != told:
+                told, told_at = standing, time.monotonic()
+                yield f"event: segmentation\ndata: {Segmentation.of(order, standing).model_dump_json()}\n\n"
+            elif time.monotonic() - told_at > SILENT_S:
+                told_at = time.monotonic()
+                yield ": still here\n\n"
+            if standing.is_over:
+                return
+            await asyncio.sleep(POLL_S)
+
+    async def _model(self, name: str) -> Model:
+        if name not in self._models:
+            self._models[name] = await self._front.describe(name)
+        return self._models[name]
+
+
+def new_api(settings: ServeSettings, front: Front) -> FastAPI:
+    """The application, with its guards."""
+    app, api = FastAPI(title="Osteon", version="1", docs_url=None, redoc_url=None), Api(settings, front)
+    for path, endpoint, method, status in (
+        ("/v1/segmentations", api.post, "POST", 202),
+        ("/v1/segmentations", api.page, "GET", 200),
+        ("/v1/segmentations/{id}", api.get, "GET", 200),
+        ("/v1/segmentations/{id}", api.delete, "DELETE", 204),
+        ("/v1/segmentations/{id}/events", api.events, "GET", 200),
+        ("/v1/models", api.models, "GET", 200),
+        ("/v1/models/{name}", api.model, "GET", 200),
+        ("/v1/uploads", api.announce, "POST", 201),
+        ("/v1/uploads/{id}", api.upload, "PUT", 204),
+        ("/healthz", api.healthz, "GET", 200),
+        ("/readyz", api.readyz, "GET", 200),
+    ):
+        app.add_api_route(path, endpoint, methods=[method], status_code=status)
+    install_guards(app, settings.guard)
+    return app
+
+
+def owner_of(request: Request) -> str:
+    """Whose a request's orders are, as a name that may stand in a key."""
+    name = caller_of(request).name
+    plain = all(char.isascii() and (char.isalnum() or char in "_-") for char in name)
+    return name if plain and 0 < len(name) <= 64 else "x" + hashlib.sha256(name.encode()).hexdigest()
+
+
+def upload_id(key: str) -> str:
+    """An upload's id: its folder and the ending of its file."""
+    _, folder, name = key.split("/")
+    return folder + name.removeprefix("scan").replace(".", "-")
+
+
+def upload_key(id_: str) -> str:
+    """Where an upload lies.
+
+    Raises:
+        NotFound: ``not-found``: no upload has such an id.
+    """
+    folder, _, ending = id_.partition("-")
+    name = f"scan.{ending.replace('-', '.')}"
+    if len(folder) != 32 or not folder.isalnum() or suffix_of(name) != name.removeprefix("scan"):
+        raise NotFound("not-found", "no upload has this id", remedy="take the id that POST /v1/uploads gave")
+    return f"uploads/{folder}/{name}"

@@ -1,0 +1,112 @@
+"""The service as a Ray Serve application: what ``osteon serve`` runs here, and ``serve deploy`` or RayService there.
+
+```yaml
+applications:
+  - name: osteon
+    import_path: osteon.serve.app:build
+    args: {models: {bones: s3://models/bones}, store: s3://segmentations}
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from osteon.serve.api import Front, new_api
+from osteon.serve.crew import RayCrew
+from osteon.serve.desk import Desk
+from osteon.serve.ledger import Ledger
+from osteon.serve.schemas import Model
+from osteon.serve.segmenter import Segmenter
+from osteon.serve.settings import ServeSettings
+
+API, DESK, SEGMENTER = "Api", "Desk", "Segmenter"
+QUEUED = 2.0  # steps for each replica, under way or waiting, before another one is started
+
+
+class DeskReplica:
+    """A `Desk` that runs for as long as its process."""
+
+    def __init__(self, settings: dict[str, Any], segmenter: DeploymentHandle[Any]) -> None:
+        checked = ServeSettings.model_validate(settings)
+        self._desk = Desk(Ledger(checked.open_store()), RayCrew(segmenter), checked.keep_hours)
+        self._running = asyncio.get_running_loop().create_task(self._desk.run())
+
+    async def take(self, id_: str) -> int:
+        """Begin to carry an order; how many are being carried."""
+        self._desk.take(id_)
+        return self._desk.num_carried
+
+    async def drop(self, id_: str) -> None:
+        """Stop carrying an order."""
+        await self._desk.drop(id_)
+
+    async def num_carried(self) -> int:
+        """Orders that are being carried or wait for a place."""
+        return self._desk.num_carried
+
+    def check_health(self) -> None:
+        """Have the desk started anew if it stopped looking."""
+        if self._running.done():
+            raise RuntimeError("the desk stopped looking for orders")
+
+
+class RayFront(Front):
+    """The desk and the segmenters as the API sees them, through Ray Serve."""
+
+    def __init__(self, desk: DeploymentHandle[Any], segmenter: DeploymentHandle[Any]) -> None:
+        self._desk, self._segmenter = desk, segmenter
+
+    async def take(self, id_: str) -> None:
+        """Tell the desk of an order; it would find it by itself a little later."""
+        await self._desk.take.remote(id_)
+
+    async def drop(self, id_: str) -> None:
+        """Tell the desk to leave an order."""
+        await self._desk.drop.remote(id_)
+
+    async def num_open(self) -> int:
+        """Orders that are not over."""
+        count: int = await self._desk.num_carried.remote()
+        return count
+
+    async def describe(self, name: str) -> Model:
+        """A model, by a replica that has it."""
+        model: Model = await self._segmenter.describe.remote(name)
+        return model
+
+
+def build(args: ServeSettings) -> serve.Application:
+    """The application of some settings."""
+    settings = args.model_dump(mode="json")
+    replicas = args.segmenters
+    segmenter = serve.deployment(
+        name=SEGMENTER,
+        max_ongoing_requests=1,
+        autoscaling_config={
+            "min_replicas": replicas.least,
+            "initial_replicas": max(1, replicas.least),
+            "max_replicas": max(replicas.most, replicas.least),
+            "target_ongoing_requests": QUEUED,
+        },
+        ray_actor_options={"num_cpus": replicas.cpus, "num_gpus": replicas.gpus},
+        graceful_shutdown_timeout_s=120,
+    )(Segmenter).bind(settings)
+    desk = serve.deployment(name=DESK, num_replicas=1, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0})(
+        DeskReplica
+    ).bind(settings, segmenter)
+
+    def new_app() -> FastAPI:
+        app_name = serve.get_replica_context().app_name
+        front = RayFront(*(serve.get_deployment_handle(name, app_name) for name in (DESK, SEGMENTER)))
+        return new_api(args, front)
+
+    api = serve.deployment(
+        name=API, num_replicas=args.api_replicas, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0}
+    )(serve.ingress(new_app)())
+    return api.bind(desk, segmenter)

@@ -1,0 +1,228 @@
+"""The desk: sees that every accepted order is carried out, whatever dies meanwhile.
+
+Its memory is the ledger. When it starts, and now and then, it takes up every open order that nobody works on; each is
+carried through its steps by replicas, and a step whose replica died is given to another. There is one desk: steps can
+be done twice without harm, so that even two would only waste work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from osteon.core.errors import BadScan, OsteonError
+from osteon.serve.ledger import Ledger, NotFound
+from osteon.serve.problems import Problem
+from osteon.serve.schemas import Format, Order, Seconds, Standing, now
+from osteon.serve.segmenter import Event
+from osteon.serve.steps import Done, Progress, RangeDone, Split
+
+LOOK_S = 2.0  # between looks at the ledger for orders that nobody told of
+WRITE_S = 0.5  # between notes of how far an order is
+MAX_LOSSES = 5  # times that a step is given to another replica
+AT_ONCE = 64  # orders that are carried at once; the rest wait in the ledger
+RETRY_S = 1.0
+FORMATS: tuple[Format, ...] = ("nifti", "nrrd", "omezarr", "stl", "json")
+
+_PART_OF_WHOLE = {"reading": (0.0, 0.1), "segmenting": (0.1, 0.95), "finishing": (0.95, 1.0)}
+log = logging.getLogger(__name__)
+
+
+class Lost(Exception):
+    """Who did a step is gone; the step is to be done again."""
+
+
+class Crew(Protocol):
+    """Who does the steps. Each tells of its progress and at last what came of it; `Lost` if that never comes."""
+
+    def begin(self, order: Order) -> AsyncIterator[Event]:
+        """Read an order's scan; a small one is segmented at once."""
+        ...
+
+    def label_range(self, order: Order, number: int) -> AsyncIterator[Event]:
+        """Label one range of planes."""
+        ...
+
+    def finish(self, order: Order) -> AsyncIterator[Event]:
+        """Put the ranges together."""
+        ...
+
+
+class Desk:
+    """Carries orders out.
+
+    Args:
+        ledger: what was accepted.
+        crew: who does the steps.
+        keep_hours: how long results are kept; None for ever.
+    """
+
+    def __init__(self, ledger: Ledger, crew: Crew, keep_hours: float | None = None) -> None:
+        self._ledger, self._crew, self._keep_hours = ledger, crew, keep_hours
+        self._carried: dict[str, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._forgotten = time.monotonic()
+
+    async def run(self) -> None:
+        """Look for orders for ever."""
+        while True:
+            try:
+                await self.look()
+            except OsteonError as error:  # the store will answer again
+                log.warning("the ledger cannot be read: %s", error)
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Take up every open order that nobody works on, and forget what is too old."""
+        for id_ in await asyncio.to_thread(self._ledger.open_ids):
+            self.take(id_)
+        if self._keep_hours is not None and time.monotonic() - self._forgotten > 60:
+            self._forgotten = time.monotonic()
+            await asyncio.to_thread(self._ledger.forget_older, self._keep_hours)
+
+    def take(self, id_: str) -> None:
+        """Begin to carry an order, if nobody does."""
+        if id_ not in self._carried:
+            task = asyncio.create_task(self._carry(id_))
+            self._carried[id_] = task
+            task.add_done_callback(lambda _: self._carried.pop(id_, None))
+
+    async def drop(self, id_: str) -> None:
+        """Stop carrying an order; its steps stop when they next tell of their progress."""
+        task = self._carried.get(id_)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def num_carried(self) -> int:
+        """Orders that are being carried or wait for a place."""
+        return len(self._carried)
+
+    async def _carry(self, id_: str) -> None:
+        async with self._places:
+            try:
+                order = await asyncio.to_thread(self._ledger.order, id_)
+            except NotFound:  # not put yet, or never
+                await asyncio.to_thread(self._ledger.drop_stale, id_)
+                return
+            standing = await asyncio.to_thread(self._ledger.standing, order)
+            if standing.is_over:
+                await asyncio.to_thread(self._ledger.close, id_)
+                return
+            await _Carrying(order, self._ledger, self._crew).run()
+
+
+class _Carrying:
+    """One order on its way."""
+
+    def __init__(self, order: Order, ledger: Ledger, crew: Crew) -> None:
+        self._order, self._ledger, self._crew = order, ledger, crew
+        self._waited = (now() - order.created).total_seconds()
+        self._standing = Standing(updated=order.created)
+        self._written = 0.0
+
+    async def run(self) -> None:
+        try:
+            done = await self._through_steps()
+        except OsteonError as error:
+            await self._write(state="failed", problem=Problem.of(error))
+        except Exception:
+            log.exception("order %s failed", self._order.id)
+            failure = OsteonError("internal", "the segmentation failed inside the service", where=self._order.id)
+            await self._write(state="failed", problem=Problem.of(failure))
+        else:
+            formats = (*FORMATS, "dicomseg") if self._is_dicom else FORMATS
+            seconds = done.seconds.model_copy(update={"waiting": round(max(0.0, self._waited), 3)})
+            await self._write(
+                state="done", progress=1.0, bones=done.bones, model_digest=done.digest, seconds=seconds, formats=formats
+            )
+
+    @property
+    def _is_dicom(self) -> bool:
+        return self._order.upload is not None and self._order.upload.endswith(".zip")
+
+    async def _through_steps(self) -> Done:
+        order, crew = self._order, self._crew
+        begun = await self._insist(lambda: crew.begin(order), self._note)
+        if isinstance(begun, Done):
+            return begun
+        assert isinstance(begun, Split)
+        started = time.perf_counter()
+        await self._label(begun.ranges)
+        labelled = time.perf_counter() - started
+        done = await self._insist(lambda: crew.finish(order), self._note)
+        assert isinstance(done, Done)
+        seconds = Seconds(reading=begun.seconds.reading, segmenting=labelled, finishing=done.seconds.finishing)
+        return done.model_copy(update={"seconds": seconds})
+
+    async def _label(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """All ranges at once; the first refusal stops the others."""
+        shares = [0.0] * len(ranges)
+
+        def note(number: int) -> Callable[[Progress], Progress]:
+            def joined(progress: Progress) -> Progress:
+                shares[number] = progress.share
+                return progress.model_copy(update={"share": sum(shares) / len(shares)})
+
+            return joined
+
+        async def one(number: int) -> None:
+            join = note(number)
+            event = await self._insist(
+                lambda: self._crew.label_range(self._order, number), lambda progress: self._note(join(progress))
+            )
+            assert isinstance(event, RangeDone)
+            shares[number] = 1.0
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(len(ranges)):
+                    group.create_task(one(number))
+        except* OsteonError as refusals:
+            raise _first(refusals) from None
+
+    async def _insist(
+        self, step: Callable[[], AsyncIterator[Event]], note: Callable[[Progress], object]
+    ) -> Split | RangeDone | Done:
+        """Do a step, again while its replica is lost."""
+        for losses in range(MAX_LOSSES + 1):
+            try:
+                async for event in step():
+                    if isinstance(event, OsteonError):
+                        raise event
+                    if not isinstance(event, Progress):
+                        return event
+                    waiting = note(event)
+                    if asyncio.iscoroutine(waiting):
+                        await waiting
+            except Lost as error:
+                log.warning("order %s: a replica was lost (%d): %s", self._order.id, losses + 1, error)
+            await asyncio.sleep(RETRY_S * losses)
+        what = f"{MAX_LOSSES + 1} replicas were lost over this scan, perhaps for want of memory"
+        raise BadScan("lost-replicas", what, where=self._order.id)
+
+    async def _note(self, progress: Progress) -> None:
+        if progress.stage != self._standing.state or time.monotonic() - self._written > WRITE_S:
+            low, high = _PART_OF_WHOLE[progress.stage]
+            await self._write(state=progress.stage, progress=round(low + progress.share * (high - low), 4))
+
+    async def _write(self, **changes: object) -> None:
+        """Note a change; a store that does not answer is asked again, for nothing may be lost here."""
+        self._standing = Standing.model_validate(self._standing.model_dump() | changes | {"updated": now()})
+        self._written = time.monotonic()
+        while True:
+            try:
+                await asyncio.to_thread(self._ledger.write, self._order.id, self._standing)
+                return
+            except OsteonError as error:
+                log.warning("order %s cannot be noted: %s", self._order.id, error)
+                await asyncio.sleep(RETRY_S)
+
+
+def _first(group: BaseExceptionGroup[OsteonError]) -> OsteonError:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

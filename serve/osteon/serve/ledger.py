@@ -1,0 +1,159 @@
+"""What was accepted and how far it is, in a store: the only memory of the service. Knows no Ray and no HTTP.
+
+```
+orders/<id>.json                 what was asked; put once, before the answer 202
+open/<id>                        there as long as the order is not over
+standings/<id>.json              how far it is
+owners/<owner>/<when>-<id>       for listing, newest first
+uploads/<upload>/scan<suffix>    what was sent
+work/<id>/…                      parts of the labels while it is worked on
+results/<id>.zarr                scan and labels: an OME-Zarr case, committed by one put
+```
+
+The marker in ``open`` is put before the order: a kill in between leaves a marker of nothing, which is dropped after an
+hour, and never an order that nobody looks at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from osteon.core.errors import BadInput, Conflict
+from osteon.serve.schemas import Order, Segmentation, Standing, now
+from osteon.storage.stores import Store
+
+_LAST_MS = 9_999_999_999_999  # the year 2286: times count down from here, so that names sort newest first
+
+
+class NotFound(BadInput):
+    """There is no such thing, or it is somebody else's."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The orders of a service.
+
+    Attributes:
+        store: where they lie.
+    """
+
+    store: Store
+
+    def accept(self, order: Order) -> Order:
+        """Put an order, and from then on it is somebody's duty; the one that is there if it was put before.
+
+        Raises:
+            Conflict: ``other-request``: the id stands for something else.
+        """
+        self.store.write_bytes(f"open/{order.id}", order.created.isoformat().encode())
+        if not self.store.create_bytes(f"orders/{order.id}.json", order.model_dump_json().encode()):
+            kept = self.order(order.id)
+            if kept.digest != order.digest:
+                what = "this Idempotency-Key was used for another request"
+                raise Conflict("other-request", what, remedy="use a new key for a new request")
+            if self.standing(kept).is_over:
+                self.close(order.id)
+            return kept
+        self.store.write_bytes(_listing(order), b"")
+        return order
+
+    def order(self, id_: str, owner: str | None = None) -> Order:
+        """The order of an id, if it is the owner's.
+
+        Raises:
+            NotFound: ``not-found``.
+        """
+        missing = NotFound("not-found", f"there is no segmentation {id_!r} of yours", remedy="check the id")
+        if not id_.isalnum():
+            raise missing
+        try:
+            order = Order.model_validate_json(self.store.read_bytes(f"orders/{id_}.json"))
+        except FileNotFoundError:
+            raise missing from None
+        if owner not in (None, order.owner):
+            raise missing
+        return order
+
+    def standing(self, order: Order) -> Standing:
+        """How far an order is."""
+        try:
+            return Standing.model_validate_json(self.store.read_bytes(f"standings/{order.id}.json"))
+        except FileNotFoundError:
+            return Standing(updated=order.created)
+
+    def segmentation(self, order: Order) -> Segmentation:
+        """An order as its owner sees it."""
+        return Segmentation.of(order, self.standing(order))
+
+    def write(self, id_: str, standing: Standing) -> None:
+        """Note how far an order is; when it is over, forget what was only needed on the way."""
+        self.store.write_bytes(f"standings/{id_}.json", standing.model_dump_json().encode())
+        if standing.is_over:
+            self.store.delete(f"work/{id_}")
+            self.close(id_)
+
+    def close(self, id_: str) -> None:
+        """Nobody has to look at the order any more."""
+        self.store.delete(f"open/{id_}")
+
+    def drop_stale(self, id_: str) -> None:
+        """Remove the marker of an order that was never put."""
+        try:
+            since = datetime.fromisoformat(self.store.read_bytes(f"open/{id_}").decode())
+        except FileNotFoundError:
+            return
+        if now() - since > timedelta(hours=1):
+            self.close(id_)
+
+    def open_ids(self) -> list[str]:
+        """Orders that are not over."""
+        return self.store.list_children("open")
+
+    def owned(self, owner: str, after: str | None, limit: int) -> tuple[list[Order], str | None]:
+        """A page of an owner's orders, newest first, and where the next one begins."""
+        names = [name for name in self.store.list_children(f"owners/{owner}") if after is None or name > after]
+        orders = []
+        for name in names[:limit]:
+            try:
+                orders.append(self.order(name.rpartition("-")[2], owner))
+            except NotFound:  # deleted meanwhile
+                continue
+        return orders, names[limit - 1] if len(names) > limit else None
+
+    def forget(self, order: Order) -> None:
+        """Delete an order with its scan and its result; the order itself goes last but for its place in the list."""
+        for key in (f"results/{order.id}.zarr", f"work/{order.id}", f"standings/{order.id}.json"):
+            self.store.delete(key)
+        if order.upload is not None:
+            self.store.delete(order.upload.rpartition("/")[0])
+        self.close(order.id)
+        self.store.delete(f"orders/{order.id}.json")
+        self.store.delete(_listing(order))
+
+    def forget_older(self, hours: float) -> int:
+        """Delete what was asked longer ago and is over; how many."""
+        limit, count = now() - timedelta(hours=hours), 0
+        for owner in self.store.list_children("owners"):
+            for name in reversed(self.store.list_children(f"owners/{owner}")):
+                if name > _when(limit):
+                    count += self._forget_if_over(name.rpartition("-")[2])
+        return count
+
+    def _forget_if_over(self, id_: str) -> bool:
+        try:
+            order = self.order(id_)
+        except NotFound:
+            return False
+        if self.standing(order).is_over:
+            self.forget(order)
+            return True
+        return False
+
+
+def _listing(order: Order) -> str:
+    return f"owners/{order.owner}/{_when(order.created)}-{order.id}"
+
+
+def _when(time: datetime) -> str:
+    return f"{_LAST_MS - int(time.timestamp() * 1000):013d}"

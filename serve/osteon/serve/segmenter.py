@@ -1,0 +1,104 @@
+"""A replica that segments: keeps models in memory and does the steps it is given, one at a time.
+
+Steps run in a thread and tell of their progress as they go; volumes never pass through Ray, only these few words do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from osteon.core.errors import OsteonError
+from osteon.recipes.bundle import load_bundle, segmenter_of
+from osteon.serve.intake import Intake
+from osteon.serve.ledger import Ledger
+from osteon.serve.schemas import Model, ModelBone
+from osteon.serve.settings import ServeSettings
+from osteon.serve.steps import Done, LoadedModel, Progress, RangeDone, Report, Split, Work, color_of
+
+Event = Progress | Split | RangeDone | Done | OsteonError
+"""What a step says: how far it is, and last of all what came of it, or why it was refused."""
+
+
+class Segmenter:
+    """Models in memory and the steps that use them.
+
+    Args:
+        settings: the fields of a `ServeSettings`.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = ServeSettings.model_validate(settings)
+        self._ledger = Ledger(self._settings.open_store())
+        self._models: OrderedDict[str, LoadedModel] = OrderedDict()
+        self._loading = threading.Lock()
+
+    async def begin(self, id_: str) -> AsyncIterator[Event]:
+        """Read an order's scan; a small one is segmented at once."""
+        async for event in _told(lambda report: self._work(id_).begin(report)):
+            yield event
+
+    async def label_range(self, id_: str, number: int) -> AsyncIterator[Event]:
+        """Label one range of planes."""
+        async for event in _told(lambda report: self._work(id_).label_range(number, report)):
+            yield event
+
+    async def finish(self, id_: str) -> AsyncIterator[Event]:
+        """Put the ranges together."""
+        async for event in _told(lambda report: self._work(id_).finish(report)):
+            yield event
+
+    async def describe(self, name: str) -> Model:
+        """A model as callers see it."""
+        return await asyncio.to_thread(self._describe, name)
+
+    def _describe(self, name: str) -> Model:
+        bundle = self._model(name).bundle
+        return Model(
+            name=name,
+            digest=bundle.digest,
+            description=bundle.recipe.description,
+            spacing_mm=bundle.recipe.grid.spacing_mm,
+            parameters=sum(weight.numel() for weight in bundle.network.parameters()),
+            bones=tuple(ModelBone(name=bone.name, id=bone.id, color=color_of(bone)) for bone in bundle.table.labels),
+        )
+
+    def _work(self, id_: str) -> Work:
+        order = self._ledger.order(id_)
+        fetch = Intake(self._settings, self._ledger.store)
+        return Work(order, self._ledger.store, self._model(order.model), self._settings, fetch)
+
+    def _model(self, name: str) -> LoadedModel:
+        """The model of a name; those that were not used for longest make room."""
+        with self._loading:
+            if name not in self._models:
+                bundle = load_bundle(self._settings.models[self._settings.check_model(name)])
+                self._models[name] = LoadedModel(bundle, segmenter_of(bundle, self._settings.backend), threading.Lock())
+            self._models.move_to_end(name)
+            while len(self._models) > self._settings.segmenters.models:
+                self._models.popitem(last=False)
+            return self._models[name]
+
+
+async def _told(step: Callable[[Report], Split | RangeDone | Done]) -> AsyncIterator[Event]:
+    """Do a step in a thread and tell what it reports; whoever stops listening stops the step at its next report."""
+    loop, events, is_left = asyncio.get_running_loop(), asyncio.Queue[Event | None](), threading.Event()
+
+    def report(progress: Progress) -> None:
+        if is_left.is_set():
+            raise asyncio.CancelledError
+        loop.call_soon_threadsafe(events.put_nowait, progress)
+
+    running = asyncio.create_task(asyncio.to_thread(step, report))
+    running.add_done_callback(lambda _: events.put_nowait(None))
+    try:
+        while (event := await events.get()) is not None:
+            yield event
+        yield await running
+    except OsteonError as refusal:
+        yield refusal
+    finally:
+        is_left.set()

@@ -1,0 +1,340 @@
+"""The work on one order, cut into steps that can be done anywhere and any number of times. Knows no Ray and no HTTP.
+
+A small scan is one step: read, segment, keep. A large one is read into the store, its planes are labelled range by
+range, and the parts put together. Whatever a step leaves is committed by one put, so that a step that was killed is
+done again from the start and one that was finished is not done again.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from osteon.core.errors import BadInput, CorruptData
+from osteon.core.geometry import Grid
+from osteon.core.labels import Label, LabelTable, canonical_name
+from osteon.core.volume import Volume, Zones
+from osteon.inference.mirror import twin_classes
+from osteon.inference.postprocess import Labels, postprocess
+from osteon.inference.prepared import must_prepare
+from osteon.inference.segmenter import Segmenter
+from osteon.inference.stream import stream_labels
+from osteon.recipes.apply import OpenedScan, read_scan, segment_scan, stored_scan, volumes_ml
+from osteon.recipes.bundle import Bundle
+from osteon.serve.intake import CASE
+from osteon.serve.schemas import Bone, Order, Seconds
+from osteon.serve.settings import ServeSettings
+from osteon.storage.case import StoredCase, open_case
+from osteon.storage.stores import Store
+from osteon.storage.writer import write_zarr
+
+MIN_WINDOWS = 4  # a range of fewer would spend more on the windows it shares with its neighbours than on its own
+Stage = Literal["reading", "segmenting", "finishing"]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Progress(_Event):
+    """How far a step is."""
+
+    stage: Stage
+    share: float
+
+
+class Split(_Event):
+    """The scan is in the store; these planes of it are to be labelled."""
+
+    ranges: tuple[tuple[int, int], ...]
+    seconds: Seconds
+
+
+class RangeDone(_Event):
+    """The labels of a range are in the store."""
+
+    seconds: float
+
+
+class Done(_Event):
+    """The result is in the store."""
+
+    digest: str
+    bones: tuple[Bone, ...]
+    seconds: Seconds
+
+
+Report = Callable[[Progress], None]
+Fetch = Callable[[Order, Path], str]
+"""Brings an order's scan near: a path in the folder, or the URL of a stored case."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory; one order at a time uses it.
+
+    Attributes:
+        bundle: what was loaded.
+        segmenter: the network on its engine.
+        lock: held while it computes.
+    """
+
+    bundle: Bundle
+    segmenter: Segmenter
+    lock: threading.Lock
+
+
+class Kept(BaseModel):
+    """What a range needs to know of a scan that was read into the store.
+
+    Attributes:
+        case: URL of the stored scan.
+        has_own_zones: whether its own zone map is to be used: it was a stored case before.
+        ranges: planes of each part.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    case: str
+    has_own_zones: bool
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The steps of one order.
+
+    Attributes:
+        order: what was asked.
+        store: of the service.
+        model: to be used.
+        settings: of the service.
+        fetch: brings the scan near.
+    """
+
+    order: Order
+    store: Store
+    model: LoadedModel
+    settings: ServeSettings
+    fetch: Fetch
+
+    @property
+    def result_url(self) -> str:
+        """Where scan and labels will lie."""
+        return self.store.child("results", f"{self.order.id}{CASE}").url
+
+    def begin(self, report: Report) -> Split | Done:
+        """Read the scan; a small one is segmented at once.
+
+        Raises:
+            OsteonError: whatever makes the scan, the labels wanted or the model impossible.
+        """
+        if (done := self._done()) is not None:
+            return done
+        if (kept := self._kept()) is not None:
+            return Split(ranges=kept.ranges, seconds=Seconds())
+        _wanted(self.model.segmenter.table, self.order.labels)
+        with tempfile.TemporaryDirectory(prefix="osteon-serve-") as scratch:
+            return self._read(Path(scratch), report)
+
+    def label_range(self, number: int, report: Report) -> RangeDone:
+        """Label the planes of one range and keep them."""
+        kept = self._kept()
+        if kept is None:
+            raise CorruptData("no-scan-kept", "the scan that was read is gone", where=self.order.id)
+        started, key = time.perf_counter(), f"{self._folder}/part-{number}.npz"
+        if not self.store.exists(key):
+            scan = self._stored(kept)
+            self.store.write_bytes(key, _packed(self._labelled(scan, kept.ranges[number], report)))
+        return RangeDone(seconds=time.perf_counter() - started)
+
+    def finish(self, report: Report) -> Done:
+        """Put the parts together, mend them and commit the result."""
+        if (done := self._done()) is not None:
+            return done
+        kept = self._kept()
+        if kept is None:
+            raise CorruptData("no-scan-kept", "the scan that was read is gone", where=self.order.id)
+        report(Progress(stage="finishing", share=0))
+        parts = [_unpacked(self.store.read_bytes(f"{self._folder}/part-{k}.npz")) for k in range(len(kept.ranges))]
+        scan, segmenter = self._stored(kept), self.model.segmenter
+        labels = postprocess(_joined(parts), segmenter.postprocess, scan.image.grid.spacing_mm)
+        return self._keep(scan, labels, segmenter.table, Seconds())
+
+    @property
+    def _folder(self) -> str:
+        return f"work/{self.order.id}"
+
+    def _read(self, scratch: Path, report: Report) -> Split | Done:
+        report(Progress(stage="reading", share=0))
+        started = time.perf_counter()
+        place = self.fetch(self.order, scratch)
+        scan = stored_scan(place) if place.endswith(CASE) else read_scan(Path(place), scratch)
+        seconds = Seconds(reading=time.perf_counter() - started)
+        ranges = self._ranges(scan)
+        if len(ranges) == 1:
+            return self._segment_whole(scan, seconds, report)
+        kept = self._keep_scan(scan, place if place.endswith(CASE) else None, ranges)
+        self.store.write_bytes(f"{self._folder}/kept.json", kept.model_dump_json().encode())
+        return Split(ranges=ranges, seconds=Seconds(reading=time.perf_counter() - started))
+
+    def _segment_whole(self, scan: OpenedScan, seconds: Seconds, report: Report) -> Done:
+        started = time.perf_counter()
+
+        def count(done: int, total: int) -> None:
+            report(Progress(stage="segmenting", share=done / total))
+
+        with self.model.lock:
+            labels, table = segment_scan(self.model.segmenter, self.model.bundle.recipe.prepare, scan, count)
+        report(Progress(stage="finishing", share=0))
+        return self._keep(scan, labels, table, seconds.model_copy(update={"segmenting": time.perf_counter() - started}))
+
+    def _ranges(self, scan: OpenedScan) -> tuple[tuple[int, int], ...]:
+        """Planes of the parts; one part for small scans and for scans that have to be prepared."""
+        depth, rows, columns = scan.image.grid.shape
+        recipe = self.model.bundle.recipe
+        planes = round(self.settings.range_megavoxels * 1e6 / (rows * columns))
+        spacing_mm = (recipe.grid.spacing_mm or scan.image.grid.spacing_mm)[0]
+        window = recipe.inference.window_shape[0] * spacing_mm / scan.image.grid.spacing_mm[0]
+        planes = max(planes, round(MIN_WINDOWS * window), 1)
+        if must_prepare(recipe.prepare, scan.provenance.derivation) or planes >= depth:
+            return ((0, depth),)
+        count = -(-depth // planes)
+        edges = [depth * k // count for k in range(count + 1)]
+        return tuple(itertools.pairwise(edges))
+
+    def _keep_scan(self, scan: OpenedScan, case: str | None, ranges: tuple[tuple[int, int], ...]) -> Kept:
+        """Put a scan that was sent where every replica can read parts of it; a stored case is there already."""
+        if case is not None:
+            return Kept(case=case, has_own_zones=True, ranges=ranges)
+        url = self.store.child(self._folder, f"scan{CASE}").url
+        write_zarr(url, _hu(scan.image), None, scan.image.grid, self.model.segmenter.table, scan.provenance)
+        zones = io.BytesIO()
+        np.savez(zones, shape=scan.zones.chunk_shape, low=scan.zones.hu_min, high=scan.zones.hu_max)
+        self.store.write_bytes(f"{self._folder}/zones.npz", zones.getvalue())
+        return Kept(case=url, has_own_zones=False, ranges=ranges)
+
+    def _kept(self) -> Kept | None:
+        try:
+            return Kept.model_validate_json(self.store.read_bytes(f"{self._folder}/kept.json"))
+        except FileNotFoundError:
+            return None
+
+    def _stored(self, kept: Kept) -> OpenedScan:
+        """The scan in the store; with the zones of the file it was, so that the same windows are left out."""
+        scan = stored_scan(kept.case)
+        if kept.has_own_zones:
+            return scan
+        with np.load(io.BytesIO(self.store.read_bytes(f"{self._folder}/zones.npz"))) as file:
+            low, high = file["low"], file["high"]
+            z, y, x = (int(side) for side in file["shape"])
+        return replace(scan, zones=Zones((z, y, x), low, high, np.zeros((*low.shape, 0), dtype=np.uint8)))
+
+    def _labelled(self, scan: OpenedScan, planes: tuple[int, int], report: Report) -> Labels:
+        segmenter = self.model.segmenter
+        ids, first = segmenter.table.id_of_class(), planes[0]
+        labels = np.empty((planes[1] - first, *scan.image.grid.shape[1:]), dtype=segmenter.table.dtype)
+        with self.model.lock:
+            for z, block in stream_labels(
+                scan.image,
+                segmenter.backend,
+                segmenter.spec,
+                segmenter.intensity,
+                segmenter.grid,
+                zones=scan.zones,
+                z_range=planes,
+                on_progress=lambda done, total: report(Progress(stage="segmenting", share=done / total)),
+                levels=scan.levels,
+                twins=twin_classes(segmenter.table),
+            ):
+                labels[z - first : z - first + len(block)] = ids[block]
+        return labels
+
+    def _keep(self, scan: OpenedScan, labels: Labels, table: LabelTable, seconds: Seconds) -> Done:
+        """Commit scan and labels."""
+        started = time.perf_counter()
+        wanted = _wanted(table, self.order.labels)
+        if len(wanted) < len(table):
+            labels[~np.isin(labels, list(wanted.names))] = 0
+        write_zarr(self.result_url, _hu(scan.image), labels, scan.image.grid, table, scan.provenance)
+        bones = bones_of(labels, table, scan.image.grid)
+        finishing = seconds.model_copy(update={"finishing": time.perf_counter() - started})
+        return Done(digest=self.model.bundle.digest, bones=bones, seconds=finishing)
+
+    def _done(self) -> Done | None:
+        """What an attempt that was killed after its commit would have said."""
+        case = result_case(self.store, self.order.id)
+        if case is None:
+            return None
+        labels = case.labels().read((0, 0, 0), case.grid.shape).result()
+        return Done(digest=self.model.bundle.digest, bones=bones_of(labels, case.table, case.grid), seconds=Seconds())
+
+
+def result_case(store: Store, id_: str) -> StoredCase | None:
+    """Scan and labels of an order that is done."""
+    try:
+        return open_case(store.child("results", f"{id_}{CASE}"))
+    except BadInput:
+        return None
+
+
+def bones_of(labels: npt.NDArray[np.generic], table: LabelTable, grid: Grid) -> tuple[Bone, ...]:
+    """The bones that were found, in order of id."""
+    volumes = volumes_ml(labels, table, grid)  # type: ignore[arg-type]  # ids, whichever their width
+    by_name = {label.name: label for label in table.labels}
+    return tuple(
+        Bone(name=name, id=by_name[name].id, volume_ml=ml, color=color_of(by_name[name]))
+        for name, ml in volumes.items()
+    )
+
+
+def color_of(label: Label) -> str:
+    """A bone's colour as the web writes it."""
+    return "#" + "".join(f"{value:02x}" for value in label.rgba[:3])
+
+
+def _wanted(table: LabelTable, names: Sequence[str] | None) -> LabelTable:
+    """The bones of a model that are asked for.
+
+    Raises:
+        BadInput: ``unknown-bone``.
+    """
+    if names is None:
+        return table
+    wanted = [canonical_name(name) for name in names]
+    unknown = [name for name in wanted if name not in table.ids]
+    if unknown:
+        remedy = f"choose among {', '.join(table.ids)}"
+        raise BadInput("unknown-bone", f"the model knows no {unknown[0]}", remedy=remedy)
+    return table.subset(table.ids[name] for name in wanted)
+
+
+def _hu(image: Volume) -> npt.NDArray[np.int16]:
+    block: npt.NDArray[np.int16] = image.read((0, 0, 0), image.grid.shape).result().astype(np.int16, copy=False)
+    return block
+
+
+def _joined(parts: Sequence[Labels]) -> Labels:
+    return cast(Labels, np.concatenate(parts))
+
+
+def _packed(labels: Labels) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, labels=labels)
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes) -> Labels:
+    with np.load(io.BytesIO(data)) as file:
+        return cast(Labels, file["labels"])
