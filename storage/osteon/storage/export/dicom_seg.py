@@ -133,6 +133,7 @@ def _build(
         content_description="Bones",
         series_description="Bones (Osteon)",
         transfer_syntax_uid=_SYNTAXES[kind],
+        specific_character_set="ISO_IR 192",  # UTF-8 holds whatever names the source has, in whichever encoding
     )
 
 
