@@ -42,6 +42,11 @@ class Race:
         self._decided: dict[tuple[str, int], Decision] = {}
         self._means: dict[int, list[float]] = {}
 
+    @property
+    def has_rungs(self) -> bool:
+        """Whether anybody is ever judged before the end."""
+        return self._spec.kind != "none"
+
     def record(self, key: TrialKey, rung: int, dice: float) -> None:
         """A trial reached a rung."""
         self._dice.setdefault((key.configuration, rung), {})[key] = dice

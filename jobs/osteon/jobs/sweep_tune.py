@@ -128,7 +128,9 @@ def run_board(board: Board, order: Callable[[TrialKey], TrialOrder], ended: Call
                 search_alg=BoardSearcher(board, order, ended),
                 scheduler=BoardScheduler(board),
                 num_samples=-1,
-                reuse_actors=True,  # the next trial need not import everything again
+                # The next trial need not import everything again. Those that waited at rungs cannot hand their process on:
+                # tried, and a sweep with a scheduler came to a standstill.
+                reuse_actors=not board.race.has_rungs,
                 trial_dirname_creator=_name,
                 trial_name_creator=_name,
             ),

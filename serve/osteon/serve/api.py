@@ -7,22 +7,26 @@ import hashlib
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Protocol
 
 from fastapi import FastAPI, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.background import BackgroundTask
 
-from osteon.core.errors import BadInput
+from osteon.core.errors import BadInput, Conflict
 from osteon.serve.auth import caller_of
+from osteon.serve.formats import Result, ResultFile, write_result, write_scan_file
 from osteon.serve.guard import install_guards
-from osteon.serve.intake import suffix_of
+from osteon.serve.intake import Intake, suffix_of
 from osteon.serve.ledger import Ledger, NotFound
 from osteon.serve.problems import TryLater
 from osteon.serve.receiving import Received, receive, receive_file
 from osteon.serve.schemas import (
+    Format,
     Model,
     ModelList,
     Order,
@@ -34,7 +38,10 @@ from osteon.serve.schemas import (
 )
 from osteon.serve.settings import ServeSettings
 from osteon.serve.sources import check_source
+from osteon.serve.steps import result_case
+from osteon.storage.export.dicom_seg import Algorithm
 
+PAGE = Path(__file__).with_name("static")
 POLL_S = 0.25  # between looks at an order that somebody waits for
 SILENT_S = 15.0  # longest silence of a stream of events, so that no proxy closes it
 UPLOAD_S = 3600  # an announced upload is taken for so long
@@ -115,6 +122,21 @@ class Api:
         orders, following = await asyncio.to_thread(self._ledger.owned, owner_of(request), after, limit)
         items = await asyncio.gather(*(asyncio.to_thread(self._ledger.segmentation, order) for order in orders))
         return SegmentationPage(items=tuple(items), next=following)
+
+    async def result(
+        self,
+        request: Request,
+        id: str,
+        format: Annotated[Format, Query(description="What the labels come as.")] = "nifti",
+        bone: Annotated[str | None, Query(max_length=200, description="One bone's surface alone (stl).")] = None,
+    ) -> FileResponse:
+        """The bones of a segmentation that is done."""
+        order = await self._order(request, id)
+        return await self._file(order, lambda result, folder: write_result(result, format, folder, bone=bone))
+
+    async def scan(self, request: Request, id: str) -> FileResponse:
+        """The scan of a segmentation that is done, as NIfTI on the grid of its labels."""
+        return await self._file(await self._order(request, id), write_scan_file)
 
     async def delete(self, request: Request, id: str) -> Response:
         """Stop a segmentation if it is under way, and delete its scan and its result."""
@@ -197,6 +219,27 @@ class Api:
     async def _order(self, request: Request, id_: str) -> Order:
         return await asyncio.to_thread(self._ledger.order, id_, owner_of(request))
 
+    async def _file(self, order: Order, write: Callable[[Result, Path], ResultFile]) -> FileResponse:
+        """A file made for this answer, and removed after it."""
+        scratch = tempfile.TemporaryDirectory(prefix="osteon-result-", ignore_cleanup_errors=True)
+        try:
+            file = await asyncio.to_thread(lambda: write(self._result(order, Path(scratch.name)), Path(scratch.name)))
+        except BaseException:
+            scratch.cleanup()
+            raise
+        gone = BackgroundTask(scratch.cleanup)
+        return FileResponse(file.path, media_type=file.media_type, filename=file.name, background=gone)
+
+    def _result(self, order: Order, scratch: Path) -> Result:
+        standing = self._ledger.standing(order)
+        case = result_case(self._ledger.store, order.id) if standing.state == "done" else None
+        if case is None:
+            what = f"the segmentation is {standing.state}: it has no result"
+            raise Conflict("no-result", what, remedy="wait until its state is done")
+        has_series = case.provenance.source_format == "dicom"
+        series = Path(Intake(self._settings, self._ledger.store)(order, scratch)) if has_series else None
+        return Result(order.id, case, Algorithm(order.model, standing.model_digest or ""), series)
+
     async def _waited(self, order: Order, seconds: float) -> Segmentation:
         until = time.monotonic() + seconds
         while True:
@@ -234,6 +277,8 @@ def new_api(settings: ServeSettings, front: Front) -> FastAPI:
         ("/v1/segmentations/{id}", api.get, "GET", 200),
         ("/v1/segmentations/{id}", api.delete, "DELETE", 204),
         ("/v1/segmentations/{id}/events", api.events, "GET", 200),
+        ("/v1/segmentations/{id}/result", api.result, "GET", 200),
+        ("/v1/segmentations/{id}/scan", api.scan, "GET", 200),
         ("/v1/models", api.models, "GET", 200),
         ("/v1/models/{name}", api.model, "GET", 200),
         ("/v1/uploads", api.announce, "POST", 201),
@@ -242,6 +287,7 @@ def new_api(settings: ServeSettings, front: Front) -> FastAPI:
         ("/readyz", api.readyz, "GET", 200),
     ):
         app.add_api_route(path, endpoint, methods=[method], status_code=status)
+    app.mount("/", StaticFiles(directory=PAGE, html=True))
     install_guards(app, settings.guard)
     return app
 

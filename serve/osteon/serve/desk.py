@@ -16,7 +16,7 @@ from typing import Protocol
 from osteon.core.errors import BadScan, OsteonError
 from osteon.serve.ledger import Ledger, NotFound
 from osteon.serve.problems import Problem
-from osteon.serve.schemas import Format, Order, Seconds, Standing, now
+from osteon.serve.schemas import Order, Seconds, Standing, now
 from osteon.serve.segmenter import Event
 from osteon.serve.steps import Done, Progress, RangeDone, Split
 
@@ -25,7 +25,6 @@ WRITE_S = 0.5  # between notes of how far an order is
 MAX_LOSSES = 5  # times that a step is given to another replica
 AT_ONCE = 64  # orders that are carried at once; the rest wait in the ledger
 RETRY_S = 1.0
-FORMATS: tuple[Format, ...] = ("nifti", "nrrd", "omezarr", "stl", "json")
 
 _PART_OF_WHOLE = {"reading": (0.0, 0.1), "segmenting": (0.1, 0.95), "finishing": (0.95, 1.0)}
 log = logging.getLogger(__name__)
@@ -135,15 +134,15 @@ class _Carrying:
             failure = OsteonError("internal", "the segmentation failed inside the service", where=self._order.id)
             await self._write(state="failed", problem=Problem.of(failure))
         else:
-            formats = (*FORMATS, "dicomseg") if self._is_dicom else FORMATS
-            seconds = done.seconds.model_copy(update={"waiting": round(max(0.0, self._waited), 3)})
+            seconds = done.seconds.model_copy(update={"waiting": max(0.0, self._waited)}).rounded()
             await self._write(
-                state="done", progress=1.0, bones=done.bones, model_digest=done.digest, seconds=seconds, formats=formats
+                state="done",
+                progress=1.0,
+                bones=done.bones,
+                model_digest=done.digest,
+                seconds=seconds,
+                formats=done.formats,
             )
-
-    @property
-    def _is_dicom(self) -> bool:
-        return self._order.upload is not None and self._order.upload.endswith(".zip")
 
     async def _through_steps(self) -> Done:
         order, crew = self._order, self._crew

@@ -77,6 +77,10 @@ class Seconds(_Frozen):
     segmenting: float = 0.0
     finishing: float = 0.0
 
+    def rounded(self) -> Seconds:
+        """To milliseconds."""
+        return Seconds(**{name: round(seconds, 3) for name, seconds in self.model_dump().items()})
+
 
 class Standing(_Frozen):
     """How far an order is; written anew with every change."""

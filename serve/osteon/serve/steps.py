@@ -33,13 +33,15 @@ from osteon.inference.stream import stream_labels
 from osteon.recipes.apply import OpenedScan, read_scan, segment_scan, stored_scan, volumes_ml
 from osteon.recipes.bundle import Bundle
 from osteon.serve.intake import CASE
-from osteon.serve.schemas import Bone, Order, Seconds
+from osteon.serve.schemas import Bone, Format, Order, Seconds
 from osteon.serve.settings import ServeSettings
 from osteon.storage.case import StoredCase, open_case
+from osteon.storage.provenance import Provenance
 from osteon.storage.stores import Store
 from osteon.storage.writer import write_zarr
 
 MIN_WINDOWS = 4  # a range of fewer would spend more on the windows it shares with its neighbours than on its own
+FORMATS: tuple[Format, ...] = ("nifti", "nrrd", "omezarr", "stl", "json")  # and dicomseg, if the scan was DICOM
 Stage = Literal["reading", "segmenting", "finishing"]
 
 
@@ -72,6 +74,7 @@ class Done(_Event):
 
     digest: str
     bones: tuple[Bone, ...]
+    formats: tuple[Format, ...]
     seconds: Seconds
 
 
@@ -270,7 +273,7 @@ class Work:
         write_zarr(self.result_url, _hu(scan.image), labels, scan.image.grid, table, scan.provenance)
         bones = bones_of(labels, table, scan.image.grid)
         finishing = seconds.model_copy(update={"finishing": time.perf_counter() - started})
-        return Done(digest=self.model.bundle.digest, bones=bones, seconds=finishing)
+        return self._told(bones, scan.provenance, finishing)
 
     def _done(self) -> Done | None:
         """What an attempt that was killed after its commit would have said."""
@@ -278,7 +281,11 @@ class Work:
         if case is None:
             return None
         labels = case.labels().read((0, 0, 0), case.grid.shape).result()
-        return Done(digest=self.model.bundle.digest, bones=bones_of(labels, case.table, case.grid), seconds=Seconds())
+        return self._told(bones_of(labels, case.table, case.grid), case.provenance, Seconds())
+
+    def _told(self, bones: tuple[Bone, ...], provenance: Provenance, seconds: Seconds) -> Done:
+        formats = (*FORMATS, "dicomseg") if provenance.source_format == "dicom" else FORMATS
+        return Done(digest=self.model.bundle.digest, bones=bones, formats=formats, seconds=seconds)
 
 
 def result_case(store: Store, id_: str) -> StoredCase | None:
