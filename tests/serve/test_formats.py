@@ -52,7 +52,7 @@ def result(tmp_path: Path) -> Result:
     assert isinstance(source, ScanSource)
     scan = open_scan(source, scratch=tmp_path / "scratch")
     write_zarr(str(tmp_path / "result.zarr"), scan.read(), labels, scan.grid, TABLE, scan.provenance)
-    return Result("a1b2", open_case(str(tmp_path / "result.zarr")), MODEL, tmp_path / "dicom")
+    return Result("a1b2", open_case(str(tmp_path / "result.zarr")), MODEL, lambda: str(tmp_path / "dicom"))
 
 
 @pytest.fixture
@@ -93,11 +93,20 @@ def test_dicomseg(result: Result, out: Path) -> None:
 
 
 def test_dicomseg_needs_the_series(result: Result, out: Path) -> None:
-    without = Result(result.id, result.case, result.model)
+    without = Result(result.id, result.case, result.model, lambda: result.case.store.url)
     with pytest.raises(BadInput) as caught:
         write_result(without, "dicomseg", out)
     assert caught.value.code == "needs-dicom"
     assert not list(out.iterdir())
+
+
+def test_nothing_else_needs_the_series_again(result: Result, out: Path) -> None:
+    def fetch() -> str:
+        raise AssertionError("fetched")
+
+    without = Result(result.id, result.case, result.model, fetch)
+    others = [format_ for format_ in get_args(Format) if format_ != "dicomseg"]
+    assert all(write_result(without, format_, out).path.exists() for format_ in others)
 
 
 def test_omezarr_is_a_stored_zip_that_opens(result: Result, out: Path) -> None:

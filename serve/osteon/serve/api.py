@@ -236,9 +236,9 @@ class Api:
         if case is None:
             what = f"the segmentation is {standing.state}: it has no result"
             raise Conflict("no-result", what, remedy="wait until its state is done")
-        has_series = case.provenance.source_format == "dicom"
-        series = Path(Intake(self._settings, self._ledger.store)(order, scratch)) if has_series else None
-        return Result(order.id, case, Algorithm(order.model, standing.model_digest or ""), series)
+        intake = Intake(self._settings, self._ledger.store)
+        model = Algorithm(order.model, standing.model_digest or "")
+        return Result(order.id, case, model, lambda: intake(order, scratch))
 
     async def _waited(self, order: Order, seconds: float) -> Segmentation:
         until = time.monotonic() + seconds

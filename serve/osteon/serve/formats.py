@@ -17,6 +17,7 @@ from osteon.core.errors import BadInput
 from osteon.core.volume import Array
 from osteon.evaluation.measure import measure_bones, present_bones
 from osteon.evaluation.mesh_files import encode_mesh
+from osteon.serve.intake import CASE
 from osteon.storage.case import StoredCase, StoredVolume
 from osteon.storage.export import write_scan
 from osteon.storage.export.dicom_seg import Algorithm, write_dicom_seg
@@ -38,13 +39,13 @@ class Result:
         id: of the order; names the files.
         case: scan and labels.
         model: what made the labels.
-        dicom: the folder with the series, if the scan was DICOM.
+        fetch: brings what was segmented near once more: a path, or the URL of a stored case.
     """
 
     id: str
     case: StoredCase
     model: Algorithm
-    dicom: Path | None = None
+    fetch: Callable[[], str]
 
     def labels(self) -> Array:
         """Label ids z, y, x, LPS."""
@@ -101,10 +102,13 @@ def _write_raster(result: Result, path: Path) -> None:
 
 
 def _write_dicom_seg(result: Result, path: Path) -> None:
-    if result.dicom is None:
-        raise needs_dicom()
     case = result.case
-    source = find_source(result.dicom, case.provenance)
+    if case.provenance.source_format != "dicom":
+        raise needs_dicom()
+    place = result.fetch()
+    if place.endswith(CASE):  # ingested from DICOM, but the series itself is not in there
+        raise needs_dicom()
+    source = find_source(Path(place), case.provenance)
     write_dicom_seg(path, result.labels(), case.provenance, case.table, source, result.model)
 
 

@@ -41,7 +41,7 @@ from osteon.storage.stores import Store
 from osteon.storage.writer import write_zarr
 
 MIN_WINDOWS = 4  # a range of fewer would spend more on the windows it shares with its neighbours than on its own
-FORMATS: tuple[Format, ...] = ("nifti", "nrrd", "omezarr", "stl", "json")  # and dicomseg, if the scan was DICOM
+FORMATS: tuple[Format, ...] = ("nifti", "nrrd", "omezarr", "stl", "json")  # and dicomseg of a DICOM series
 Stage = Literal["reading", "segmenting", "finishing"]
 
 
@@ -284,7 +284,8 @@ class Work:
         return self._told(bones_of(labels, case.table, case.grid), case.provenance, Seconds())
 
     def _told(self, bones: tuple[Bone, ...], provenance: Provenance, seconds: Seconds) -> Done:
-        formats = (*FORMATS, "dicomseg") if provenance.source_format == "dicom" else FORMATS
+        is_case = (self.order.source or "").rstrip("/").endswith(CASE)  # which has no series in it
+        formats = (*FORMATS, "dicomseg") if provenance.source_format == "dicom" and not is_case else FORMATS
         return Done(digest=self.model.bundle.digest, bones=bones, formats=formats, seconds=seconds)
 
 
