@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from osteon.core.errors import BadInput
 from osteon.serve.archives import unpack
+from osteon.serve.dicomweb import fetch_series, is_series
 from osteon.serve.fetch import fetch
 from osteon.serve.schemas import Order
 from osteon.serve.settings import ServeSettings
@@ -61,9 +62,14 @@ class Intake:
         url = check_source(source, self.settings.sources).rstrip("/")
         if url.endswith(CASE):
             return url
+        max_bytes = self.settings.guard.limits.scan_bytes
+        if is_series(url):
+            series, max_files = scratch / "dicom", self.settings.archives.entries
+            fetch_series(url, series, self.settings.sources, max_bytes=max_bytes, max_files=max_files)
+            return str(series)
         path = scratch / f"scan{suffix_of(urlsplit(url).path)}"
         if url.startswith("https:"):
-            fetch(url, path, self.settings.sources, max_bytes=self.settings.guard.limits.scan_bytes)
+            fetch(url, path, self.settings.sources, max_bytes=max_bytes)
         else:
             folder, name = open_store(url).parent_and_name
             _get(folder, name, path)
