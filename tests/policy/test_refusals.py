@@ -6,7 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference" / "refusals.md"
-SOURCES = [path for room in ("platform/osteon/core", "storage") for path in sorted((ROOT / room).rglob("*.py"))]
+SOURCES = [
+    path for room in ("platform/osteon/core", "storage", "serve") for path in sorted((ROOT / room).rglob("*.py"))
+]
 CODE_FIRST = {"BadScan", "Fault"}  # constructors whose first argument is a code
 
 

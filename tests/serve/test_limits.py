@@ -94,8 +94,8 @@ def test_a_length_beyond_the_limit_is_refused_before_the_body(length: str) -> No
 
 def test_where_no_scan_is_sent_a_body_is_small() -> None:
     """What routes parse they hold in memory, whatever its type is said to be."""
-    too_much, kinds = JSON_BYTES // 1000 + 2, ("application/json", "application/problem+json", "text/plain", " ")
-    for kind in kinds:
+    too_much = JSON_BYTES // 1000 + 2
+    for kind in ("application/json", "Application/JSON; charset=utf-8", "application/problem+json"):
         assert _send(too_much, 1000, LimitSettings(), SCAN, **{"content-type": kind}).status_code == 413, kind
     assert _send(too_much, 1000, LimitSettings(), "/v1/uploads").status_code == 413
     assert _send(too_much, 1000, LimitSettings(), SCAN).status_code == 200

@@ -26,6 +26,7 @@ from osteon.cli.recipes import recipes
 from osteon.cli.restore import restore
 from osteon.cli.segment import segment
 from osteon.cli.serve import serve
+from osteon.cli.serve_key import serve_key
 from osteon.cli.sweep import sweep
 from osteon.cli.synthesise import synthesise
 from osteon.cli.train import train
@@ -53,6 +54,7 @@ COMMANDS = (
     train,
     segment,
     serve,
+    serve_key,
     restore,
     compartments,
     evaluate,

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from osteon.serve.audit import Audit, RequestId, open_audit
 from osteon.serve.auth import Auth, AuthSettings
+from osteon.serve.headers import SafeHeaders
 from osteon.serve.keys import load_keys
 from osteon.serve.limits import Limits, LimitSettings
 from osteon.serve.problems import Problems, install_problems
@@ -38,5 +39,6 @@ def install_guards(app: Starlette, settings: GuardSettings) -> None:
     app.add_middleware(Limits, settings=settings.limits)  # the last one added is the outermost
     app.add_middleware(Auth, settings=settings.auth)
     app.add_middleware(Problems)
+    app.add_middleware(SafeHeaders)
     app.add_middleware(Audit)
     app.add_middleware(RequestId)

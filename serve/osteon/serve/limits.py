@@ -25,7 +25,6 @@ from osteon.serve.problems import TryLater
 JSON_BYTES = 1 << 20  # of a body that is no scan, and that a route may keep in memory
 SCANS = ("POST", "/v1/segmentations")
 UPLOADS = "/v1/uploads/"
-_IN_MEMORY = ("application/x-www-form-urlencoded", "text/")
 _MAX_BUCKETS = 10_000
 
 
@@ -155,10 +154,9 @@ class _Body:
 
 
 def _max_bytes(scope: Scope, settings: LimitSettings) -> int:
-    """A scan's size where one is sent; little everywhere else, since bodies that are no file are held in memory."""
+    """A scan's size where one may be sent; little for JSON and everywhere else, for that is held in memory."""
     kind = Headers(scope=scope).get("content-type", "").strip().lower()
     takes_scan = (scope["method"], route_path(scope)) == SCANS or (
         scope["method"] == "PUT" and route_path(scope).startswith(UPLOADS)
     )
-    is_file = bool(kind) and "json" not in kind and not kind.startswith(_IN_MEMORY)
-    return settings.scan_bytes if takes_scan and is_file else JSON_BYTES
+    return settings.scan_bytes if takes_scan and "json" not in kind else JSON_BYTES
