@@ -1,12 +1,16 @@
+import io
 import json
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import highdicom
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 import torch
 import typer
+from https import give, serve_https
 from typer.testing import CliRunner, Result
 
 from osteon.cli.segment import segment
@@ -115,6 +119,8 @@ def test_a_stored_case_gets_the_same_labels(
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_computed() -> None:
+    with pytest.raises(BadInput, match="archive-url"):
+        osteon_segment("no-such-model", "no-such-scan", "https://pacs/labels.nii.gz")
     for output in ("labels.png", "s3://bucket/labels.nii.gz"):
         with pytest.raises(BadInput, match="output-format"):
             osteon_segment("no-such-model", "no-such-scan", output)
@@ -142,6 +148,30 @@ def test_a_dicom_series_gets_a_dicom_seg(
     found[tuple(where.T)] = [TABLE.ids[names[number]] for number in volume.array[tuple(index.T)]]
     np.testing.assert_array_equal(found, expected)
     assert seg.SegmentationType == ("LABELMAP" if options else "BINARY")
+
+
+def test_a_dicom_seg_goes_to_an_archive(
+    model: str, scan: InMemoryVolume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "series").mkdir()
+    for file in to_series("case", scan.array.astype(np.int16), scan.grid, (1,)):
+        (tmp_path / "series" / file.name).write_bytes(file.to_bytes())
+    bodies: list[bytes] = []
+
+    def take(request: BaseHTTPRequestHandler) -> None:
+        bodies.append(request.rfile.read(int(request.headers["Content-Length"])))
+        give(b"{}")(request)
+
+    with serve_https(tmp_path, "localhost") as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+        server.answers["/dicom-web/studies"] = take
+        url = f"https://localhost:{server.port}/dicom-web/studies"
+        result = osteon_segment(model, str(tmp_path / "series"), url, "--backend", "torch")
+    assert url in result.output
+    [body] = bodies
+    stored = pydicom.dcmread(io.BytesIO(body[body.index(b"\r\n\r\n") + 4 : body.rindex(b"\r\n--")]))
+    assert stored.Modality == "SEG"
+    assert stored.PatientID == "case"
 
 
 def test_a_dicom_seg_needs_dicom(model: str, scan: InMemoryVolume, scan_file: Path, tmp_path: Path) -> None:

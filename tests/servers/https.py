@@ -72,6 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
         server.asked.append((self.headers.get("Host"), self.path))
         server.answers.get(self.path.partition("?")[0], give(b"", status=404))(self)
 
+    def do_POST(self) -> None:
+        self.do_GET()
+
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import typer
 
-from osteon.core.errors import BadInput
+from osteon.core.errors import BadInput, OsteonError
 from osteon.telemetry.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     import numpy.typing as npt
 
@@ -37,7 +38,9 @@ ZARR, DICOM = ".zarr", ".dcm"
 def segment(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or s3:// URL of a model: RUN/model.")],
     input_: Annotated[str, typer.Argument(metavar="INPUT", help="A scan file, a DICOM folder, or a case's URL.")],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Ends in .nii.gz, .mha, .nrrd, .zarr or .dcm.")],
+    output: Annotated[
+        str, typer.Argument(metavar="OUTPUT", help="Ends in .nii.gz, .mha, .nrrd, .zarr, .dcm or /studies.")
+    ],
     backend: Annotated[
         Literal["auto", "torch", "openvino"], typer.Option("--backend", help="What computes the network.")
     ] = "auto",
@@ -69,7 +72,7 @@ def segment(
         if source is None:
             _write(output, found, scan)
         else:
-            _write_seg(Path(output), found, scan, source, bundle, labelmap=labelmap)
+            _write_seg(output, found, scan, source, bundle, labelmap=labelmap)
     bones = volumes_ml(found.labels, found.table, scan.image.grid)
     if as_json:
         engine = {"backend": segmenter.backend.name, "agreement": segmenter.backend.agreement}
@@ -108,11 +111,16 @@ def _is_stored(input_: str) -> bool:
     return input_.rstrip("/").endswith(ZARR) or "://" in input_
 
 
+def _is_dicom(output: str) -> bool:
+    """Whether the labels become a DICOM object: a file, or one in an archive."""
+    return output.lower().endswith(DICOM) or output.startswith("https://")
+
+
 def _dicom_source(output: str, input_: str, scan: OpenedScan) -> ScanSource | None:
     """The series that a DICOM output will belong to; None for other outputs."""
     from osteon.storage.export.dicom_source import find_source, needs_dicom
 
-    if not output.lower().endswith(DICOM):
+    if not _is_dicom(output):
         return None
     if _is_stored(input_):
         raise needs_dicom()
@@ -140,8 +148,11 @@ def _check_output(output: str) -> None:
 
     if output.rstrip("/").endswith(ZARR):
         return
+    if output.startswith("https://"):
+        _stow().check_archive(output)
+        return
     if "://" in output or not output.lower().endswith((*SUFFIXES, DICOM)):
-        remedy = f"end it in one of {', '.join((*SUFFIXES, DICOM, ZARR))}; a URL must end in {ZARR}"
+        remedy = f"end it in one of {', '.join((*SUFFIXES, DICOM, ZARR))}; a URL in {ZARR} or, https, /studies"
         raise BadInput("output-format", f"{output!r} cannot be written", remedy=remedy)
 
 
@@ -158,10 +169,26 @@ def _write(output: str, found: _Found, scan: OpenedScan) -> None:
 
 
 def _write_seg(
-    path: Path, found: _Found, scan: OpenedScan, source: ScanSource, bundle: Bundle, *, labelmap: bool
+    output: str, found: _Found, scan: OpenedScan, source: ScanSource, bundle: Bundle, *, labelmap: bool
 ) -> None:
     from osteon.storage.export.dicom_seg import Algorithm, write_dicom_seg
 
     model = Algorithm(bundle.recipe.name, bundle.digest)
     kind: SegKind = "LABELMAP" if labelmap else "BINARY"
-    write_dicom_seg(path, found.labels, scan.provenance, found.table, source, model, kind=kind)
+    with tempfile.TemporaryDirectory(prefix="osteon-") as scratch:
+        to_archive = output.startswith("https://")
+        path = Path(scratch, f"labels{DICOM}") if to_archive else Path(output)
+        write_dicom_seg(path, found.labels, scan.provenance, found.table, source, model, kind=kind)
+        if to_archive:
+            _stow().store_instance(path, output)
+
+
+def _stow() -> ModuleType:
+    try:
+        from osteon.serve import stow
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("osteon"):
+            raise
+        remedy = "install it: pip install 'osteon[serve]'"
+        raise OsteonError("not-installed", f"an archive needs {error.name}", remedy=remedy) from None
+    return stow
