@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+import asyncio
+from typing import Any
 from urllib.parse import quote
 
 import jwt
-from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field
 
 from osteon.core.errors import OsteonError, StoreError
-from osteon.serve.callers import Caller, Role
+from osteon.serve.callers import ROLES, Caller
 
 # Asymmetric ones only: with HS256 the provider's public key would do as the secret (RFC 8725, 2.1).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -47,7 +47,7 @@ class Tokens:
             StoreError: ``no-keys``: the provider does not answer.
         """
         try:
-            claims = await to_thread.run_sync(self._decode, token)
+            claims = await asyncio.to_thread(self._decode, token)
         except jwt.PyJWKClientConnectionError:
             raise StoreError("no-keys", "the identity provider does not give its keys") from None
         except jwt.PyJWTError as error:
@@ -70,7 +70,7 @@ class Tokens:
         if len(name) > _MAX_NAME:
             raise _wrong("its subject is too long")
         listed = claims.get(self._settings.roles_claim)
-        return Caller(name=name, roles=frozenset(role for role in get_args(Role) if role in _words(listed)))
+        return Caller(name=name, roles=frozenset(role for role in ROLES if role in _words(listed)))
 
 
 def _words(claim: object) -> list[object]:
