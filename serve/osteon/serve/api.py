@@ -94,6 +94,7 @@ class Api:
         with tempfile.TemporaryDirectory(prefix="osteon-received-") as scratch:
             received = await receive(request, Path(scratch))
             order = await asyncio.to_thread(self._accept, received, owner, idempotency_key)
+        request.state.segmentation_id = order.id  # for the audit
         await self._front.take(order.id)
         segmentation = await self._waited(order, wait)
         response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/segmentations/{order.id}"
@@ -196,11 +197,11 @@ class Api:
         if received.source is not None:
             check_source(received.source, self._settings.sources)
         upload = upload_key(received.upload) if received.upload is not None else None
+        if upload is not None and not self._ledger.store.exists(upload):
+            raise BadInput("expired", "the scan was not sent, or is gone", remedy="send it, then ask again")
         if received.file is not None:
             upload = f"uploads/{uuid.uuid4().hex}/{received.file.name}"
             self._ledger.store.put_file(upload, received.file)
-        elif upload is not None and not self._ledger.store.exists(upload):
-            raise BadInput("expired", "the scan was not sent, or is gone", remedy="send it, then ask again")
         order = Order(
             id=uuid.uuid4().hex if key is None else hashlib.sha256(f"{owner} {key}".encode()).hexdigest()[:32],
             owner=owner,
@@ -211,12 +212,16 @@ class Api:
             created=now(),
             digest=received.digest,
         )
-        kept = self._ledger.accept(order)
-        if kept.upload != upload and upload is not None and received.file is not None:
-            self._ledger.store.delete(upload.rpartition("/")[0])  # the same scan once more
-        return kept
+        kept = None
+        try:
+            kept = self._ledger.accept(order)
+            return kept
+        finally:
+            if received.file is not None and upload is not None and (kept is None or kept.upload != upload):
+                self._ledger.store.delete(upload.rpartition("/")[0])  # refused, or the same scan once more
 
     async def _order(self, request: Request, id_: str) -> Order:
+        request.state.segmentation_id = id_
         return await asyncio.to_thread(self._ledger.order, id_, owner_of(request))
 
     async def _file(self, order: Order, write: Callable[[Result, Path], ResultFile]) -> FileResponse:

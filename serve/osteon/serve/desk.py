@@ -22,6 +22,7 @@ from osteon.serve.steps import Done, Progress, RangeDone, Split
 
 LOOK_S = 2.0  # between looks at the ledger for orders that nobody told of
 WRITE_S = 0.5  # between notes of how far an order is
+FORGET_S = 60.0  # between looks for what was kept long enough
 MAX_LOSSES = 5  # times that a step is given to another replica
 AT_ONCE = 64  # orders that are carried at once; the rest wait in the ledger
 RETRY_S = 1.0
@@ -63,7 +64,7 @@ class Desk:
         self._ledger, self._crew, self._keep_hours = ledger, crew, keep_hours
         self._carried: dict[str, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._forgotten = time.monotonic()
+        self._forgotten = 0.0
 
     async def run(self) -> None:
         """Look for orders for ever."""
@@ -78,7 +79,7 @@ class Desk:
         """Take up every open order that nobody works on, and forget what is too old."""
         for id_ in await asyncio.to_thread(self._ledger.open_ids):
             self.take(id_)
-        if self._keep_hours is not None and time.monotonic() - self._forgotten > 60:
+        if self._keep_hours is not None and time.monotonic() - self._forgotten > FORGET_S:
             self._forgotten = time.monotonic()
             await asyncio.to_thread(self._ledger.forget_older, self._keep_hours)
 

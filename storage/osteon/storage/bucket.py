@@ -150,7 +150,8 @@ class Bucket:
         with self._clear_errors(prefix):
             found = _again(lambda: obstore.list_with_delimiter(self.client, self._path(prefix)))
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-        return sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
+        names = {path.rstrip("/").removeprefix(self._path(prefix)).strip("/") for path in paths}
+        return sorted(names - {""})  # some servers list an emptied folder as an object in itself
 
     def delete(self, prefix: str) -> None:
         """Remove the object and everything below."""

@@ -1,0 +1,74 @@
+"""A tiny model, noise to segment, and the service that does it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from seaweed import free_ports
+from service import Service, Start, await_ready, write_noise
+
+from osteon.core.labels import table_for
+from osteon.data.preprocess import ModelGrid
+from osteon.inference.windows import StreamSpec
+from osteon.models.build import build
+from osteon.models.volume_specs import UNet3dSpec
+from osteon.recipes.bundle import save_bundle
+from osteon.recipes.recipe import Recipe
+from osteon.serve.settings import ServeSettings
+from osteon.storage.stores import open_store
+
+TABLE = table_for(["femur_left", "femur_right", "sacrum"])
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An untrained network: what it says of noise is arbitrary, but always the same."""
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    recipe = Recipe(
+        name="tiny",
+        description="For tests.",
+        grid=ModelGrid(spacing_mm=(1.5, 1.5, 1.5)),
+        model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
+        inference=StreamSpec(window_shape=(16, 16, 16), bone_floor_hu=None),
+    )
+    save_bundle(open_store(str(folder)), "", recipe, TABLE, build(recipe.model, num_classes=len(TABLE) + 1), {})
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small scan of noise, as NIfTI."""
+    return write_noise(tmp_path_factory.mktemp("scan") / "scan.nii.gz")
+
+
+@pytest.fixture
+def settings(model: str, tmp_path: Path) -> ServeSettings:
+    """A service with its store in the test's folder; everything above 4 windows' depth is shared out."""
+    return ServeSettings(models={"tiny": model}, store=str(tmp_path / "store"), range_megavoxels=0.001)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `osteon serve` with some arguments on a free port, and waits until it is ready."""
+    begun: list[Service] = []
+
+    def run(*arguments: str, **env: str) -> Service:
+        [port] = free_ports(1)
+        command = [sys.executable, "-m", "osteon.cli.main", "serve", *arguments, "--port", str(port)]
+        log = (tmp_path / f"serve-{len(begun)}.log").open("wb")
+        process = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log)
+        service = Service(f"http://127.0.0.1:{port}", process)
+        begun.append(service)
+        await_ready(service, Path(log.name))
+        return service
+
+    yield run
+    for service in begun:
+        with suppress(ProcessLookupError):
+            service.kill()

@@ -1,0 +1,110 @@
+"""A segmentation service for tests: the command itself, or its parts in this process."""
+
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import SimpleITK as sitk
+from processes import kill_tree
+
+from osteon.serve.desk import Desk
+from osteon.serve.ledger import Ledger
+from osteon.serve.schemas import Model, Order
+from osteon.serve.segmenter import Event, Segmenter
+from osteon.serve.settings import ServeSettings
+
+START_S = 180.0  # until it answers, on a busy machine
+
+
+def write_noise(path: Path, depth: int = 40, side: int = 24, seed: int = 0) -> Path:
+    """A scan of noise with two HU levels, in ``path``."""
+    hu = np.random.default_rng(seed).integers(-1000, 1500, (depth, side, side)).astype(np.int16)
+    image = sitk.GetImageFromArray(hu)
+    image.SetSpacing((1.5, 1.5, 2.0))
+    sitk.WriteImage(image, path)
+    return path
+
+
+class LocalCrew:
+    """The segmenter in this process: what a replica does, without Ray between it and the desk."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._segmenter = Segmenter(settings.model_dump(mode="json"))
+
+    def begin(self, order: Order) -> AsyncIterator[Event]:
+        return self._segmenter.begin(order.id)
+
+    def label_range(self, order: Order, number: int) -> AsyncIterator[Event]:
+        return self._segmenter.label_range(order.id, number)
+
+    def finish(self, order: Order) -> AsyncIterator[Event]:
+        return self._segmenter.finish(order.id)
+
+    async def describe(self, name: str) -> Model:
+        return await self._segmenter.describe(name)
+
+
+class LocalFront:
+    """The desk in this process."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._crew = LocalCrew(settings)
+        self.desk = Desk(Ledger(settings.open_store()), self._crew)
+
+    async def take(self, id_: str) -> None:
+        self.desk.take(id_)
+
+    async def drop(self, id_: str) -> None:
+        await self.desk.drop(id_)
+
+    async def num_open(self) -> int:
+        return self.desk.num_carried
+
+    async def describe(self, name: str) -> Model:
+        return await self._crew.describe(name)
+
+
+@dataclass
+class Service:
+    """A running `osteon serve`.
+
+    Attributes:
+        url: where it answers.
+        process: the command.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+    def kill(self) -> None:
+        """End it and all that it started, as a power cut does."""
+        kill_tree(self.process.pid)
+        self.process.wait(30)
+
+
+Start = Callable[..., Service]
+"""Starts `osteon serve` with the arguments given."""
+
+
+def await_ready(service: Service, log: Path) -> None:
+    """Wait until orders are carried out."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if service.process.poll() is not None:
+            raise AssertionError(log.read_text())
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{service.url}/readyz", timeout=5).status_code == 200:
+                return
+        time.sleep(0.5)
+    raise AssertionError(f"not ready after {START_S:g} s: {log.read_text()}")
