@@ -1,4 +1,4 @@
-"""A service as seen from Python: send a scan, follow it, fetch the result. Knows HTTP and nothing of the service's inside.
+"""A service as seen from Python: send a scan, follow it, fetch the result. Knows HTTP, nothing of the inside.
 
 ```python
 client = Client("http://127.0.0.1:8000")
