@@ -125,6 +125,7 @@ function facts(bone: Bone, measures: Measures | undefined): [string, string][] {
   const rows: [string, string | null][] = [
     ["Volume", millilitres(bone.volume_ml)],
     ["Cortical thickness", spread(cortex?.mean_mm, cortex?.sd_mm, 2, "mm") ?? (measures ? "not measured" : null)],
+    ["… measured on", cortex?.measured_share == null ? null : `${percent(cortex.measured_share)} of the surface`],
     ["Surface", surface == null ? null : `${(surface / 100).toFixed(1)} cm²`],
     ["Density", spread(hu?.mean, hu?.sd, 0, "HU")],
     ["In the scan", measures?.is_cut_off == null ? null : measures.is_cut_off ? "in part: the scan ends in it" : "whole"],
@@ -134,6 +135,10 @@ function facts(bone: Bone, measures: Measures | undefined): [string, string][] {
 
 function millilitres(volume: number): string {
   return `${volume < 10 ? volume.toFixed(1) : volume.toFixed(0)} ml`;
+}
+
+function percent(share: number): string {
+  return share > 0 && share < 0.01 ? "under 1 %" : `${(100 * share).toFixed(0)} %`;
 }
 
 function spread(mean: number | null | undefined, sd: number | null | undefined, digits: number, unit: string): string | null {

@@ -25,12 +25,17 @@ const SHARED: Partial<NVConfigOptions> = {
   loadingText: "",
   showLegend: false,
 };
-const TILES = [
-  { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.5, 0.5] as [number, number, number, number] },
-  { sliceType: SLICE_TYPE.CORONAL, position: [0.5, 0, 0.5, 0.5] as [number, number, number, number] },
-  { sliceType: SLICE_TYPE.SAGITTAL, position: [0, 0.5, 0.5, 0.5] as [number, number, number, number] },
-];
-const PLANES = { axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL };
+type Tiles = Parameters<Niivue["setCustomLayout"]>[0]; // left, top, width and height as shares of the canvas
+const TILES: Record<Exclude<Layout, "space">, Tiles> = {
+  all: [
+    { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.5, 0.5] },
+    { sliceType: SLICE_TYPE.CORONAL, position: [0.5, 0, 0.5, 0.5] },
+    { sliceType: SLICE_TYPE.SAGITTAL, position: [0, 0.5, 0.5, 0.5] },
+  ],
+  axial: [{ sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, 1] }],
+  coronal: [{ sliceType: SLICE_TYPE.CORONAL, position: [0, 0, 1, 1] }],
+  sagittal: [{ sliceType: SLICE_TYPE.SAGITTAL, position: [0, 0, 1, 1] }],
+};
 
 export interface Location {
   hu: number;
@@ -45,7 +50,7 @@ interface NiivueLocation {
 /** The crosshair is one for all pictures; patient's left is on the right of the picture, as radiologists look. */
 export class View {
   onLocation: (location: Location) => void = () => {};
-  private readonly planes = new Niivue({ ...SHARED, multiplanarForceRender: false, dragMode: DRAG_MODE.pan });
+  private readonly planes = new Niivue({ ...SHARED, dragMode: DRAG_MODE.pan });
   private readonly space = new Niivue({ ...SHARED, sliceType: SLICE_TYPE.RENDER, isOrientCube: false });
   private bones: Bone[] = [];
   private places = new Map<number, Voxel>();
@@ -86,9 +91,7 @@ export class View {
   }
 
   layout(layout: Layout): void {
-    this.planes.clearCustomLayout();
-    if (layout === "all") this.planes.setCustomLayout(TILES);
-    else if (layout !== "space") this.planes.setSliceType(PLANES[layout]);
+    if (layout !== "space") this.planes.setCustomLayout(TILES[layout]);
     this.planes.resizeListener();
     this.space.resizeListener();
   }
