@@ -28,11 +28,6 @@ TABLE = table_for(["femur_left", "sacrum"])
 DENSE_HU, DENSER_HU = 250, 600  # from where on the model says sacrum, and femur
 PATIENCE_MS = 180_000  # WebGL is drawn by the processor here, which may be busy
 DRAW_IN_SOFTWARE = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-]
 
 
 @dataclass(frozen=True)
