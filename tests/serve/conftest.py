@@ -61,11 +61,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def run(*arguments: str, **env: str) -> Service:
         [port] = free_ports(1)
         command = [sys.executable, "-m", "osteon.cli.main", "serve", *arguments, "--port", str(port)]
-        log = (tmp_path / f"serve-{len(begun)}.log").open("wb")
-        process = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log)
+        log = tmp_path / f"serve-{len(begun)}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, env={**os.environ, **env}, stdout=file, stderr=file)
         service = Service(f"http://127.0.0.1:{port}", process)
         begun.append(service)
-        await_ready(service, Path(log.name))
+        await_ready(service, log)
         return service
 
     yield run

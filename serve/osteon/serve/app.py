@@ -26,6 +26,7 @@ from osteon.serve.segmenter import Segmenter
 from osteon.serve.settings import ServeSettings
 
 API, DESK, SEGMENTER = "Api", "Desk", "Segmenter"
+STEPS_FOR_EACH = 4  # replica that there may be: given at once, so that Ray Serve sees that steps wait
 QUEUED = 2.0  # steps for each replica, under way or waiting, before another one is started
 
 
@@ -34,7 +35,8 @@ class DeskReplica:
 
     def __init__(self, settings: dict[str, Any], segmenter: DeploymentHandle[Any]) -> None:
         checked = ServeSettings.model_validate(settings)
-        self._desk = Desk(Ledger(checked.open_store()), RayCrew(segmenter), checked.keep_hours)
+        steps_at_once = STEPS_FOR_EACH * checked.segmenters.most
+        self._desk = Desk(Ledger(checked.open_store()), RayCrew(segmenter), checked.keep_hours, steps_at_once)
         self._running = asyncio.get_running_loop().create_task(self._desk.run())
 
     async def take(self, id_: str) -> int:

@@ -48,4 +48,3 @@ async def _events(response: Any) -> AsyncIterator[Event]:
         raise Lost(f"{type(cause).__name__}: {str(cause).splitlines()[0]}") from error
     finally:
         stream.cancel()
-    raise Lost("it ended without an answer")

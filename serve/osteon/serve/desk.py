@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from osteon.core.errors import BadScan, OsteonError
@@ -19,12 +19,13 @@ from osteon.serve.problems import Problem
 from osteon.serve.schemas import Order, Seconds, Standing, now
 from osteon.serve.segmenter import Event
 from osteon.serve.steps import Done, Progress, RangeDone, Split
+from osteon.serve.turns import Turns
 
 LOOK_S = 2.0  # between looks at the ledger for orders that nobody told of
 WRITE_S = 0.5  # between notes of how far an order is
 FORGET_S = 60.0  # between looks for what was kept long enough
 MAX_LOSSES = 5  # times that a step is given to another replica
-AT_ONCE = 64  # orders that are carried at once; the rest wait in the ledger
+STEPS_AT_ONCE = 8  # given to the crew by default; more than it can do, so that Ray Serve sees that steps wait
 RETRY_S = 1.0
 
 _PART_OF_WHOLE = {"reading": (0.0, 0.1), "segmenting": (0.1, 0.95), "finishing": (0.95, 1.0)}
@@ -58,12 +59,15 @@ class Desk:
         ledger: what was accepted.
         crew: who does the steps.
         keep_hours: how long results are kept; None for ever.
+        steps_at_once: steps that the crew is given at once; callers take turns.
     """
 
-    def __init__(self, ledger: Ledger, crew: Crew, keep_hours: float | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, crew: Crew, keep_hours: float | None = None, steps_at_once: int = STEPS_AT_ONCE
+    ) -> None:
         self._ledger, self._crew, self._keep_hours = ledger, crew, keep_hours
         self._carried: dict[str, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns(steps_at_once)
         self._forgotten = 0.0
 
     async def run(self) -> None:
@@ -103,24 +107,23 @@ class Desk:
         return len(self._carried)
 
     async def _carry(self, id_: str) -> None:
-        async with self._places:
-            try:
-                order = await asyncio.to_thread(self._ledger.order, id_)
-            except NotFound:  # not put yet, or never
-                await asyncio.to_thread(self._ledger.drop_stale, id_)
-                return
-            standing = await asyncio.to_thread(self._ledger.standing, order)
-            if standing.is_over:
-                await asyncio.to_thread(self._ledger.close, id_)
-                return
-            await _Carrying(order, self._ledger, self._crew).run()
+        try:
+            order = await asyncio.to_thread(self._ledger.order, id_)
+        except NotFound:  # not put yet, or never
+            await asyncio.to_thread(self._ledger.drop_stale, id_)
+            return
+        standing = await asyncio.to_thread(self._ledger.standing, order)
+        if standing.is_over:
+            await asyncio.to_thread(self._ledger.close, id_)
+            return
+        await _Carrying(order, self._ledger, self._crew, self._turns).run()
 
 
 class _Carrying:
     """One order on its way."""
 
-    def __init__(self, order: Order, ledger: Ledger, crew: Crew) -> None:
-        self._order, self._ledger, self._crew = order, ledger, crew
+    def __init__(self, order: Order, ledger: Ledger, crew: Crew, turns: Turns) -> None:
+        self._order, self._ledger, self._crew, self._turns = order, ledger, crew, turns
         self._waited = (now() - order.created).total_seconds()
         self._standing = Standing(updated=order.created)
         self._written = 0.0
@@ -186,19 +189,13 @@ class _Carrying:
             raise _first(refusals) from None
 
     async def _insist(
-        self, step: Callable[[], AsyncIterator[Event]], note: Callable[[Progress], object]
+        self, step: Callable[[], AsyncIterator[Event]], note: Callable[[Progress], Awaitable[None]]
     ) -> Split | RangeDone | Done:
         """Do a step, again while its replica is lost."""
         for losses in range(MAX_LOSSES + 1):
             try:
-                async for event in step():
-                    if isinstance(event, OsteonError):
-                        raise event
-                    if not isinstance(event, Progress):
-                        return event
-                    waiting = note(event)
-                    if asyncio.iscoroutine(waiting):
-                        await waiting
+                async with self._turns.turn(self._order.owner):
+                    return await _ended(step(), note)
             except Lost as error:
                 log.warning("order %s: a replica was lost (%d): %s", self._order.id, losses + 1, error)
             await asyncio.sleep(RETRY_S * losses)
@@ -221,6 +218,17 @@ class _Carrying:
             except OsteonError as error:
                 log.warning("order %s cannot be noted: %s", self._order.id, error)
                 await asyncio.sleep(RETRY_S)
+
+
+async def _ended(events: AsyncIterator[Event], note: Callable[[Progress], Awaitable[None]]) -> Split | RangeDone | Done:
+    """What comes of a step; its progress is noted on the way."""
+    async for event in events:
+        if isinstance(event, OsteonError):
+            raise event
+        if not isinstance(event, Progress):
+            return event
+        await note(event)
+    raise Lost("it ended without an answer")
 
 
 def _first(group: BaseExceptionGroup[OsteonError]) -> OsteonError:
