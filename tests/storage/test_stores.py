@@ -103,6 +103,12 @@ class TestFolder(StoreTests):
         assert open_store(str(tmp_path)) == open_store(tmp_path.as_uri())
         assert open_store(str(tmp_path)).local_path == tmp_path
 
+    def test_a_path_may_go_up_again(self, tmp_path: Path) -> None:
+        (tmp_path / "a").mkdir()
+        assert (
+            open_store(f"{tmp_path}/a/../b") == open_store(f"file://{tmp_path}/a/../b") == open_store(f"{tmp_path}/b")
+        )
+
     def test_a_file_in_the_way_is_an_error_with_its_path(self, store: Store) -> None:
         store.write_bytes("a", b"")
         with pytest.raises(StoreError, match="with space/a"):

@@ -184,14 +184,18 @@ def open_store(url: str) -> Store:
         BadInput: ``bad-url`` for another scheme or an S3 URL without a bucket.
     """
     if "://" not in url:
-        return Store(Path(url).expanduser().absolute().as_uri())
+        return _folder(Path(url).expanduser().absolute())
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return Store(Path(unquote(parts.path)).as_uri())
+        return _folder(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
         prefix = url.removeprefix(f"s3://{parts.netloc}").strip("/")
         return Store(f"s3://{parts.netloc}/{check_key(prefix)}" if prefix else f"s3://{parts.netloc}")
     raise BadInput("bad-url", f"{url!r} is not a place Osteon can open", remedy="give s3://bucket/prefix or a folder")
+
+
+def _folder(path: Path) -> Store:
+    return Store((path.resolve() if ".." in path.parts else path).as_uri())
 
 
 def check_key(key: str) -> str:
