@@ -31,7 +31,7 @@ from osteon.storage.stores import open_store
 from osteon.storage.writer import write_case
 from osteon.telemetry.progress import progress_bar
 
-MODEL = 2  # to be raised whenever a seed gives other voxels
+MODEL = 3  # to be raised whenever a seed gives other voxels
 _FINEST_MM = 1.0  # nothing is drawn finer than half the voxels asked for, or this if they are drawn, too
 
 

@@ -5,10 +5,10 @@ from osteon.data.phantom.person import Person
 from osteon.data.synthesis.proportions import Proportions
 
 
-def heights(parts: Proportions, z_mm: list[float]) -> np.ndarray:
+def heights(parts: Proportions, z_mm: list[float], x_mm: float = 0.0) -> np.ndarray:
     """Heights as drawn, in the body's own millimetres."""
     z = np.array(z_mm, dtype=np.float32)
-    return z + parts.shift(z)
+    return z + parts.shift(z, np.full_like(z, x_mm))
 
 
 @pytest.mark.parametrize("height_mm", [50.0, 240.0, 643.5])
@@ -38,3 +38,15 @@ def test_pelvis_and_spine_differ_against_each_other_as_people_do() -> None:
     ratios = [parts.shares[1] / parts.shares[2] for parts in (Proportions.of(Person(3, k), 640.0) for k in range(200))]
     assert min(ratios) < 0.75
     assert max(ratios) > 1.33
+
+
+def test_what_is_beside_the_spine_slides_along_it_to_both_sides_alike() -> None:
+    slides = []
+    for case in range(40):
+        parts = Proportions.of(Person(2, case), 600.0)
+        left, middle, right = (heights(parts, [parts.starts_mm[0] - 50.0], x)[0] for x in (-120.0, 0.0, 120.0))
+        assert left == right
+        assert left - middle == pytest.approx(parts.slide_mm, abs=1e-3)
+        slides.append(parts.slide_mm)
+    assert min(slides) < -20.0
+    assert max(slides) > 20.0

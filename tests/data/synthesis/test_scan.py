@@ -15,7 +15,7 @@ from osteon.data.synthesis import Anatomy, SyntheticScan, synthesise
 from osteon.data.synthesis.pose import Pose
 
 SPACING = (6.0, 6.0, 6.0)
-GOLDEN = "8b7ad43f5d08d093beeea2dbcd24dee7f8303e81c4f754827b42018d705c91b2"
+GOLDEN = "7ad80bb2476c1d28030987e137b9709a681c6938242a5170e1f54cb4c88b37fc"
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ ranges are chosen for people on a CT table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +56,8 @@ class Pose:
         low, high = (end * sizes[0] for end in parts.ends_mm)
         half_y, half_x = (0.5 * length * size for length, size in zip(own[1:], sizes[1:], strict=True))
         box = ((low, -half_y, -half_x), (high, half_y, half_x))
-        upwards = tuple(component / sizes[0] for component in (frame.axes[0], frame.axes[3], frame.axes[6]))
-        return cls(rows, _bend(person, box, anatomy, parts, upwards), is_mirrored, box)
+        axes = [tuple(value / size for value in frame.axes[m::3]) for m, size in enumerate(sizes)]
+        return cls(rows, _bend(person, box, anatomy, parts, axes), is_mirrored, box)
 
     def index(self, block: Block) -> tuple[Field, Field, Field]:
         """Fractional indices of the anatomy at a block's voxel centres."""
@@ -87,13 +88,13 @@ def _rows(
 
 
 def _bend(
-    person: Person, box: Box, anatomy: Anatomy, parts: Proportions, upwards: tuple[float, ...]
+    person: Person, box: Box, anatomy: Anatomy, parts: Proportions, axes: Sequence[tuple[float, ...]]
 ) -> tuple[Lattice, ...]:
-    """One displacement field per axis, in voxels: the wide waves and what the body's parts are longer or shorter are
-    added up at the nodes of the narrowest waves.
+    """One displacement field per axis, in voxels: the wide waves and the body's proportions are added up at the nodes of
+    the narrowest waves.
 
     Args:
-        upwards: a place's height in the body's millimetres is this times its z, y, x.
+        axes: of the body; a place's coordinate along each, in the body's millimetres, is this times its z, y, x.
     """
     fields = []
     for axis, share in zip("zyx", anatomy.grid.direction[:3], strict=True):
@@ -101,8 +102,13 @@ def _bend(
         waving = [(waves(person.draws(f"bend {step:g} {axis}"), box, step), spread) for step, spread in widths]
         finest = waving[-1][0]
         nodes = finest.block
-        z, y, x = (np.float32(part) for part in upwards)
-        total = parts.shift(z * nodes.z + y * nodes.y + x * nodes.x) * np.float32(share / anatomy.voxel_mm)
+        total = parts.shift(_along(axes[0], nodes), _along(axes[2], nodes)) * np.float32(share / anatomy.voxel_mm)
         total += sum(part.at(nodes) * np.float32(spread / anatomy.voxel_mm) for part, spread in waving)
         fields.append(Lattice(np.asarray(total, dtype=np.float32), finest.first_mm, finest.step_mm))
     return tuple(fields)
+
+
+def _along(axis: tuple[float, ...], nodes: Block) -> Field:
+    z, y, x = (np.float32(part) for part in axis)
+    field: Field = z * nodes.z + y * nodes.y + x * nodes.x
+    return field
