@@ -90,7 +90,7 @@ def _rows(
 def _bend(
     person: Person, box: Box, anatomy: Anatomy, parts: Proportions, axes: Sequence[tuple[float, ...]]
 ) -> tuple[Lattice, ...]:
-    """One displacement field per axis, in voxels: the wide waves and the body's proportions are added up at the nodes of
+    """One displacement field per axis, in voxels: wide waves and the body's proportions are added up at the nodes of
     the narrowest waves.
 
     Args:
