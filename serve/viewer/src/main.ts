@@ -118,6 +118,7 @@ function help(): void {
 
 api.onKeyWanted(keyQuestion);
 start.onGo = (scan, model) => void send(scan, model);
+byId("skip").addEventListener("click", (event) => (event.preventDefault(), byId("main").focus())); // keeps the address
 byId("fresh").addEventListener("click", home);
 byId("cancel").addEventListener("click", () => void removeOpen());
 byId("remove").addEventListener("click", () => void removeAsked());

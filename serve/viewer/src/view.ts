@@ -2,6 +2,7 @@
 import { DRAG_MODE, type NVConfigOptions, NVImage, Niivue, SLICE_TYPE } from "@niivue/niivue";
 import type { Bone } from "./contract";
 import { type Voxel, placesOf } from "./places";
+import { thinned } from "./thin";
 
 export type Layout = "all" | "axial" | "coronal" | "sagittal" | "space";
 export type Window = "bone" | "soft";
@@ -51,7 +52,7 @@ interface NiivueLocation {
 export class View {
   onLocation: (location: Location) => void = () => {};
   private readonly planes = new Niivue({ ...SHARED, dragMode: DRAG_MODE.pan });
-  private readonly space = new Niivue({ ...SHARED, sliceType: SLICE_TYPE.RENDER, isOrientCube: false });
+  private readonly space = new Niivue({ ...SHARED, sliceType: SLICE_TYPE.RENDER, show3Dcrosshair: true });
   private bones: Bone[] = [];
   private places = new Map<number, Voxel>();
 
@@ -75,7 +76,8 @@ export class View {
     const [minimum, maximum] = WINDOWS.bone;
     const picture = await NVImage.loadFromFile({ file: named(scan, "scan"), cal_min: minimum, cal_max: maximum });
     const overlay = await NVImage.loadFromFile({ file: named(labels, "labels") });
-    const solid = await NVImage.loadFromFile({ file: named(labels, "bones") });
+    const coarse = thinned(overlay);
+    const solid = await NVImage.loadFromFile({ file: coarse ? new File([coarse], "bones.nii") : named(labels, "bones") });
     for (const image of [overlay, solid]) image.setColormapLabel(this.colors(new Set()));
     const [, nx, ny, nz] = overlay.hdr!.dims as [number, number, number, number];
     this.places = placesOf(overlay.img as ArrayLike<number>, [nx, ny, nz]);
@@ -140,7 +142,8 @@ export class View {
     const [picture, overlay] = location.values;
     this.onLocation({ hu: Math.max(AIR, Math.round(picture?.value ?? AIR)), label: Math.round(overlay?.value ?? 0) });
     if (!this.space.volumes.length) return;
-    this.space.scene.crosshairPos = this.planes.scene.crosshairPos;
+    const millimetres = this.planes.frac2mm(this.planes.scene.crosshairPos);
+    this.space.scene.crosshairPos = this.space.mm2frac([millimetres[0], millimetres[1], millimetres[2]]);
     this.space.drawScene();
   }
 
