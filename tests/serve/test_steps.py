@@ -35,7 +35,7 @@ class Desktop:
         """An order for a file that was sent."""
         ledger = Ledger(self.settings.open_store())
         key = f"uploads/u/{file.name}"
-        ledger.store.put_file(key, file)
+        ledger.store.write_bytes(key, file.read_bytes())
         fields = {"id": "a1", "owner": "anna", "model": "tiny", "upload": key, "created": now(), "digest": "d"}
         order = Order.model_validate(fields | wishes)
         return Work(order, ledger.store, self.loaded, self.settings, Intake(self.settings, ledger.store))

@@ -26,10 +26,11 @@ class StoreTests:
 
     def test_takes_and_gives_files(self, store: Store, tmp_path: Path) -> None:
         (tmp_path / "given").write_bytes(b"many bytes" * 3_000_000)  # several parts
-        store.put_file("folder/large", tmp_path / "given")
-        store.get_file("folder/large", tmp_path / "taken")
+        store.take_file("folder/large", tmp_path / "given")
+        store.get_file("folder/large", tmp_path / "back")
 
-        assert (tmp_path / "taken").read_bytes() == (tmp_path / "given").read_bytes()
+        assert not (tmp_path / "given").exists()
+        assert (tmp_path / "back").read_bytes() == b"many bytes" * 3_000_000
         assert store.sizes("folder") == {"folder/large": 30_000_000}
         with pytest.raises(FileNotFoundError):
             store.get_file("folder/none", tmp_path / "none")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
@@ -18,11 +19,15 @@ from fastapi.staticfiles import StaticFiles
 from starlette.background import BackgroundTask
 
 from osteon.core.errors import BadInput, Conflict
+from osteon.serve.audit import request_id
 from osteon.serve.auth import caller_of
+from osteon.serve.endings import suffix_of
 from osteon.serve.formats import Result, ResultFile, write_result, write_scan_file
 from osteon.serve.guard import install_guards
-from osteon.serve.intake import Intake, suffix_of
+from osteon.serve.intake import Intake
 from osteon.serve.ledger import Ledger, NotFound
+from osteon.serve.metrics import MEDIA_TYPE, Courier, Measured
+from osteon.serve.openapi import description_of
 from osteon.serve.problems import TryLater
 from osteon.serve.receiving import Received, receive, receive_file
 from osteon.serve.schemas import (
@@ -40,12 +45,14 @@ from osteon.serve.settings import ServeSettings
 from osteon.serve.sources import check_source
 from osteon.serve.steps import result_case
 from osteon.storage.export.dicom_seg import Algorithm
+from osteon.telemetry.metrics import Note
 
 PAGE = Path(__file__).with_name("static")
 POLL_S = 0.25  # between looks at an order that somebody waits for
 SILENT_S = 15.0  # longest silence of a stream of events, so that no proxy closes it
 UPLOAD_S = 3600  # an announced upload is taken for so long
 MAX_WAIT_S = 60.0
+T = TypeVar("T")
 
 
 class Front(Protocol):
@@ -67,6 +74,14 @@ class Front(Protocol):
         """A model that is served."""
         ...
 
+    async def tell(self, notes: Sequence[Note]) -> None:
+        """Bring numbers to the desk, which keeps those of the whole service."""
+        ...
+
+    async def metrics(self) -> str:
+        """These numbers, in Prometheus' text format."""
+        ...
+
 
 class Api:
     """The routes.
@@ -80,6 +95,7 @@ class Api:
         self._settings, self._front = settings, front
         self._ledger = Ledger(settings.open_store())
         self._models: dict[str, Model] = {}
+        self.numbers = Courier(front.tell)
 
     async def post(
         self,
@@ -91,7 +107,7 @@ class Api:
         """Ask for the bones of a scan: JSON that names it, a form with it, or the scan itself with ?filename=."""
         await self._check_room()
         owner = owner_of(request)
-        with tempfile.TemporaryDirectory(prefix="osteon-received-") as scratch:
+        with self._receiving() as scratch:
             received = await receive(request, Path(scratch))
             order = await asyncio.to_thread(self._accept, received, owner, idempotency_key)
         request.state.segmentation_id = order.id  # for the audit
@@ -158,6 +174,10 @@ class Api:
 
     async def announce(self, request: Request, wish: UploadWish) -> Upload:
         """Where to send a scan that is too large to go through here; then ask for it by its id."""
+        max_bytes = self._settings.guard.limits.scan_bytes
+        if wish.size is not None and wish.size > max_bytes:
+            what = f"the scan has more than the {max_bytes} bytes that are taken in"
+            raise BadInput("too-large", what, remedy="crop the scan")
         key = f"uploads/{uuid.uuid4().hex}/scan{suffix_of(wish.filename)}"
         id_ = upload_id(key)
         url = await asyncio.to_thread(self._ledger.store.sign_put, key, UPLOAD_S)
@@ -167,10 +187,10 @@ class Api:
     async def upload(self, request: Request, id: str) -> Response:
         """Take in a scan that was announced, where the store cannot do it by itself."""
         key = upload_key(id)
-        with tempfile.TemporaryDirectory(prefix="osteon-received-") as scratch:
+        with self._receiving() as scratch:
             path = Path(scratch, key.rpartition("/")[2])
             await receive_file(request, path)
-            await asyncio.to_thread(self._ledger.store.put_file, key, path)
+            await asyncio.to_thread(self._ledger.store.take_file, key, path)
         return Response(status_code=204)
 
     async def healthz(self) -> dict[str, str]:
@@ -179,12 +199,20 @@ class Api:
 
     async def readyz(self) -> dict[str, str]:
         """Whether orders are carried out."""
-        try:
-            async with asyncio.timeout(5):
-                await self._front.num_open()
-        except Exception:
-            raise TryLater("queue-full", "the desk does not answer", remedy="wait", retry_after_s=5) from None
+        await _answered(self._front.num_open())
         return {"status": "ready"}
+
+    async def metrics(self) -> Response:
+        """The numbers of the whole service for Prometheus, whichever replica answers."""
+        await _answered(self.numbers.deliver())
+        return Response(await _answered(self._front.metrics()), media_type=MEDIA_TYPE)
+
+    def _receiving(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder for what is being sent: on the store's own disk if it has one, so that nothing is copied there."""
+        place = self._ledger.store.local_path
+        if place is not None:
+            place.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".receiving-", dir=place, ignore_cleanup_errors=True)
 
     async def _check_room(self) -> None:
         if await self._front.num_open() >= self._settings.max_open:
@@ -201,7 +229,7 @@ class Api:
             raise BadInput("expired", "the scan was not sent, or is gone", remedy="send it, then ask again")
         if received.file is not None:
             upload = f"uploads/{uuid.uuid4().hex}/{received.file.name}"
-            self._ledger.store.put_file(upload, received.file)
+            self._ledger.store.take_file(upload, received.file)
         order = Order(
             id=uuid.uuid4().hex if key is None else hashlib.sha256(f"{owner} {key}".encode()).hexdigest()[:32],
             owner=owner,
@@ -211,6 +239,7 @@ class Api:
             upload=upload,
             created=now(),
             digest=received.digest,
+            request_id=request_id.get(),
         )
         kept = None
         try:
@@ -291,10 +320,31 @@ def new_api(settings: ServeSettings, front: Front) -> FastAPI:
         ("/healthz", api.healthz, "GET", 200),
         ("/readyz", api.readyz, "GET", 200),
     ):
-        app.add_api_route(path, endpoint, methods=[method], status_code=status)
-    app.mount("/", StaticFiles(directory=PAGE, html=True))
+        app.add_api_route(path, endpoint, methods=[method], status_code=status, **description_of(method, path))
+    app.mount("/assets", StaticFiles(directory=PAGE / "assets"))  # not at "/", where it would hide which methods exist
+    app.add_api_route("/", page, methods=["GET", "HEAD"], response_class=FileResponse, include_in_schema=False)
+    app.add_api_route("/metrics", api.metrics, methods=["GET"], include_in_schema=False)
     install_guards(app, settings.guard)
+    app.add_middleware(Measured, numbers=api.numbers)
     return app
+
+
+async def _answered(asked: Awaitable[T]) -> T:
+    """What the desk says.
+
+    Raises:
+        TryLater: ``queue-full``: it does not answer.
+    """
+    try:
+        async with asyncio.timeout(5):
+            return await asked
+    except Exception:
+        raise TryLater("queue-full", "the desk does not answer", remedy="wait", retry_after_s=5) from None
+
+
+async def page() -> FileResponse:
+    """The page that shows what was found."""
+    return FileResponse(PAGE / "index.html")
 
 
 def owner_of(request: Request) -> str:
@@ -318,6 +368,6 @@ def upload_key(id_: str) -> str:
     """
     folder, _, ending = id_.partition("-")
     name = f"scan.{ending.replace('-', '.')}"
-    if len(folder) != 32 or not folder.isalnum() or suffix_of(name) != name.removeprefix("scan"):
+    if not re.fullmatch("[0-9a-f]{32}", folder) or suffix_of(name) != name.removeprefix("scan"):
         raise NotFound("not-found", "no upload has this id", remedy="take the id that POST /v1/uploads gave")
     return f"uploads/{folder}/{name}"

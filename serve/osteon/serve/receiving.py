@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from osteon.core.errors import BadInput
-from osteon.serve.intake import suffix_of
+from osteon.serve.endings import suffix_of
 from osteon.serve.schemas import Wish
 
 MAX_FIELDS = 10  # of a form
@@ -57,25 +57,21 @@ async def receive(request: Request, scratch: Path) -> Received:
             return await _of_form(form, scratch)
     query = request.query_params
     path = scratch / f"scan{suffix_of(query.get('filename', ''))}"
-    digest = await receive_file(request, path)
-    return _of_wish(_sent(query.get("model"), query.get("labels")), path, digest)
+    await receive_file(request, path)
+    return _of_wish(_sent(query.get("model"), query.get("labels")), path, await asyncio.to_thread(_digest, path))
 
 
-async def receive_file(request: Request, path: Path) -> str:
-    """Write a body to a file as it comes; SHA-256 of it."""
-    digest = hashlib.sha256()
+async def receive_file(request: Request, path: Path) -> None:
+    """Write a body to a file as it comes.
+
+    Raises:
+        BadInput: ``no-scan``: there is none.
+    """
     with path.open("wb") as file:
         async for piece in request.stream():
             file.write(piece)
-            digest.update(piece)
-    if not file_size(path):
-        raise BadInput("no-scan", "the body is empty", remedy="send the scan's bytes")
-    return digest.hexdigest()
-
-
-def file_size(path: Path) -> int:
-    """Bytes of a file."""
-    return path.stat().st_size
+        if not file.tell():
+            raise BadInput("no-scan", "the body is empty", remedy="send the scan's bytes")
 
 
 async def _of_form(form: FormData, scratch: Path) -> Received:
@@ -83,13 +79,17 @@ async def _of_form(form: FormData, scratch: Path) -> Received:
     if not isinstance(scan, UploadFile) or scan.filename is None:
         raise BadInput("no-scan", "the form has no file in the field 'scan'", remedy="send the scan in that field")
     path = scratch / f"scan{suffix_of(scan.filename)}"
-    digest = await asyncio.to_thread(_copy, scan, path)
-    return _of_wish(_sent(_text(form, "model"), _text(form, "labels")), path, digest)
+    await asyncio.to_thread(_copy, scan, path)
+    wish = _sent(_text(form, "model"), _text(form, "labels"))
+    return _of_wish(wish, path, await asyncio.to_thread(_digest, path))
 
 
-def _copy(scan: UploadFile, path: Path) -> str:
+def _copy(scan: UploadFile, path: Path) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(scan.file, file, 1 << 20)
+
+
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

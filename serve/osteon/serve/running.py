@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -104,7 +103,7 @@ def serving(settings: ServeSettings, host: str, port: int) -> Iterator[str]:
 def absolute(settings: ServeSettings) -> ServeSettings:
     """The settings with URLs and paths that hold in every process."""
     auth = settings.guard.auth
-    keys = None if auth.keys is None else Path(os.path.abspath(auth.keys))
+    keys = None if auth.keys is None else auth.keys.absolute()
     guard = settings.guard.model_copy(update={"auth": auth.model_copy(update={"keys": keys})})
     models = {name: open_store(url).url for name, url in settings.models.items()}
     return settings.model_copy(update={"models": models, "store": settings.open_store().url, "guard": guard})

@@ -115,10 +115,11 @@ class Bucket:
                 return False
         return True
 
-    def put_file(self, key: str, path: Path) -> None:
+    def take_file(self, key: str, path: Path) -> None:
         """Put the file, a large one part by part: it appears when the last one is there."""
         with self._clear_errors(key):
             obstore.put(self.client, self._path(key), path)
+        path.unlink()
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the object to a file as it comes."""

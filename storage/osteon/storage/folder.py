@@ -51,11 +51,11 @@ class Folder:
                 return False
         return True
 
-    def put_file(self, key: str, path: Path) -> None:
-        """Replace or create the file by a copy, in one step."""
+    def take_file(self, key: str, path: Path) -> None:
+        """Replace or create the file in one step: by a move within one disk, by a copy from another."""
         target = self.root / key
         with _clear_errors(target):
-            _with_temporary(target, lambda copy: shutil.copyfile(path, copy), lambda copy: copy.replace(target))
+            _with_temporary(target, lambda temporary: shutil.move(path, temporary), lambda each: each.replace(target))
 
     def get_file(self, key: str, path: Path) -> None:
         """Copy the file."""

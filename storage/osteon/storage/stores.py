@@ -34,8 +34,8 @@ class Backend(Protocol):
         """Put the object unless one exists; whether it was put."""
         ...
 
-    def put_file(self, key: str, path: Path) -> None:
-        """Put a file's bytes whole or not at all, replacing any other object."""
+    def take_file(self, key: str, path: Path) -> None:
+        """Put a file whole or not at all, replacing any other object; the file itself is gone then."""
         ...
 
     def get_file(self, key: str, path: Path) -> None:
@@ -127,9 +127,9 @@ class Store:
         """
         return self._backend.create(check_key(key), data)
 
-    def put_file(self, key: str, path: Path) -> None:
-        """Put a file's bytes atomically, however many there are."""
-        self._backend.put_file(check_key(key), path)
+    def take_file(self, key: str, path: Path) -> None:
+        """Put a file atomically, however large it is, and remove it where it was."""
+        self._backend.take_file(check_key(key), path)
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the object's bytes to a new file, a part at a time.
