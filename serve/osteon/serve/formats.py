@@ -17,7 +17,7 @@ from osteon.core.errors import BadInput
 from osteon.core.volume import Array
 from osteon.evaluation.measure import measure_bones, present_bones
 from osteon.evaluation.mesh_files import encode_mesh
-from osteon.serve.intake import CASE
+from osteon.serve.endings import CASE
 from osteon.storage.case import StoredCase, StoredVolume
 from osteon.storage.export import write_scan
 from osteon.storage.export.dicom_seg import Algorithm, write_dicom_seg

@@ -9,27 +9,12 @@ from urllib.parse import urlsplit
 from osteon.core.errors import BadInput
 from osteon.serve.archives import unpack
 from osteon.serve.dicomweb import fetch_series, is_series
+from osteon.serve.endings import CASE, suffix_of
 from osteon.serve.fetch import fetch
 from osteon.serve.schemas import Order
 from osteon.serve.settings import ServeSettings
 from osteon.serve.sources import check_source
 from osteon.storage.stores import Store, open_store
-
-SUFFIXES = (".nii.gz", ".nii", ".mha", ".nrrd", ".zip")
-CASE = ".zarr"
-
-
-def suffix_of(filename: str) -> str:
-    """The ending of a scan's file name: all that is kept of it, for names tell of patients.
-
-    Raises:
-        BadInput: ``media-type``.
-    """
-    for suffix in SUFFIXES:
-        if filename.lower().endswith(suffix):
-            return suffix
-    remedy = f"send a file that ends in one of {', '.join(SUFFIXES)}; a zip for DICOM"
-    raise BadInput("media-type", "the file's ending is none that scans have", remedy=remedy)
 
 
 @dataclass(frozen=True)

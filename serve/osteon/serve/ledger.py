@@ -65,7 +65,7 @@ class Ledger:
             NotFound: ``not-found``.
         """
         missing = NotFound("not-found", f"there is no segmentation {id_!r} of yours", remedy="check the id")
-        if not id_.isalnum():
+        if not (id_.isascii() and id_.isalnum() and len(id_) <= 64):  # a name that every store takes
             raise missing
         try:
             order = Order.model_validate_json(self.store.read_bytes(f"orders/{id_}.json"))

@@ -32,7 +32,7 @@ from osteon.inference.segmenter import Segmenter
 from osteon.inference.stream import stream_labels
 from osteon.recipes.apply import OpenedScan, read_scan, segment_scan, stored_scan, volumes_ml
 from osteon.recipes.bundle import Bundle
-from osteon.serve.intake import CASE
+from osteon.serve.endings import CASE
 from osteon.serve.schemas import Bone, Format, Order, Seconds
 from osteon.serve.settings import ServeSettings
 from osteon.storage.case import StoredCase, open_case
