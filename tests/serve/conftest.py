@@ -28,14 +28,24 @@ TABLE = table_for(["femur_left", "femur_right", "sacrum"])
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An untrained network: what it says of noise is arbitrary, but always the same."""
-    folder = tmp_path_factory.mktemp("model")
+    return write_model(tmp_path_factory.mktemp("model"), spacing_mm=1.5, side=16)
+
+
+@pytest.fixture(scope="session")
+def coarse_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same for whole bodies, in a second."""
+    return write_model(tmp_path_factory.mktemp("coarse"), spacing_mm=6.0, side=32)
+
+
+def write_model(folder: Path, spacing_mm: float, side: int) -> str:
+    """Write an untrained network; its URL."""
     torch.manual_seed(0)
     recipe = Recipe(
         name="tiny",
         description="For tests.",
-        grid=ModelGrid(spacing_mm=(1.5, 1.5, 1.5)),
+        grid=ModelGrid(spacing_mm=(spacing_mm,) * 3),
         model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
-        inference=StreamSpec(window_shape=(16, 16, 16), bone_floor_hu=None),
+        inference=StreamSpec(window_shape=(side,) * 3, bone_floor_hu=None),
     )
     save_bundle(open_store(str(folder)), "", recipe, TABLE, build(recipe.model, num_classes=len(TABLE) + 1), {})
     return str(folder)

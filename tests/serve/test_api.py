@@ -82,6 +82,22 @@ def test_the_three_ways_to_ask_give_the_same(api: TestClient, tmp_path: Path) ->
     assert len(results) == 1
 
 
+@pytest.mark.realdata
+def test_a_real_scan_by_url_and_by_upload_is_labelled_as_on_the_laptop(
+    settings: ServeSettings, real_data: Path, coarse_model: str, tmp_path: Path
+) -> None:
+    scan = real_data / "ts-abdomen-pelvis-nifti" / "example_ct.nii.gz"
+    sources = settings.sources.model_validate({"allow": (real_data.as_uri(),)})
+    here = settings.model_copy(update={"sources": sources, "models": {"tiny": coarse_model}})
+    with TestClient(new_api(here, LocalFront(here)), base_url="http://127.0.0.1") as api:
+        ids = [
+            sent(api, scan)["id"],
+            api.post("/v1/segmentations?wait=60", json={"source": scan.as_uri()}).json()["id"],
+        ]
+        results = {api.get(f"/v1/segmentations/{id_}/result").content for id_ in ids}
+    assert results == {expected(coarse_model, scan, tmp_path)}
+
+
 def test_an_idempotency_key_stands_for_one_request(api: TestClient, scan: Path, settings: ServeSettings) -> None:
     first = sent(api, scan, **{"Idempotency-Key": "k"})
     again = sent(api, scan, **{"Idempotency-Key": "k"})
