@@ -36,7 +36,12 @@ ZARR, DICOM = ".zarr", ".dcm"
 
 
 def segment(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or s3:// URL of a model: RUN/model.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Folder or s3:// URL of a model: RUN/model; with --server the name of one there."
+        ),
+    ],
     input_: Annotated[str, typer.Argument(metavar="INPUT", help="A scan file, a DICOM folder, or a case's URL.")],
     output: Annotated[
         str, typer.Argument(metavar="OUTPUT", help="Ends in .nii.gz, .mha, .nrrd, .zarr, .dcm or /studies.")
@@ -57,9 +62,21 @@ def segment(
         bool,
         typer.Option("--labelmap", help="Write a .dcm as LABELMAP, which is smaller and which fewer programs read."),
     ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server", metavar="URL", help="Have an osteon serve do it and fetch the labels; OSTEON_KEY has the key."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Label the bones of a scan; the labels lie on the scan's own grid, voxel for voxel."""
+    if server is not None:
+        if backend != "auto" or no_skip or labels_from is not None or labelmap:
+            what = "--backend, --no-skip, --labels-from and --labelmap are not for servers"
+            raise BadInput("server-option", what, remedy="leave them out, or segment here without --server")
+        _segment_at(server, model, input_, output, as_json=as_json)
+        return
     from osteon.recipes.apply import volumes_ml
     from osteon.recipes.bundle import load_bundle, segmenter_of
 
@@ -82,6 +99,18 @@ def segment(
     else:
         engine_name = segmenter.backend.name
         print(f"{len(bones)} bones in {found.seconds:.1f} s with {engine_name}; the labels are in {output}")
+
+
+def _segment_at(server: str, model: str, input_: str, output: str, *, as_json: bool) -> None:
+    from osteon.cli.served import segment_at
+
+    served = segment_at(server, model, input_, output, shown=not as_json and sys.stderr.isatty())
+    bones, digest = served.segmentation.bones, served.segmentation.model.digest
+    if as_json:
+        facts = {"output": output, "seconds": round(served.seconds, 3), "model": digest, "server": server}
+        print(json.dumps(facts | {"volumes_ml": {bone.name: bone.volume_ml for bone in bones}}))
+    else:
+        print(f"{len(bones)} bones in {served.seconds:.1f} s by {server}; the labels are in {output}")
 
 
 @dataclass(frozen=True)
