@@ -17,6 +17,7 @@ from osteon.core.errors import BadInput, OsteonError
 from osteon.recipes.bundle import load_bundle
 from osteon.serve.app import build
 from osteon.serve.auth import check_door
+from osteon.serve.keys import load_keys
 from osteon.serve.settings import ServeSettings
 from osteon.storage.stores import open_store
 
@@ -63,9 +64,11 @@ def check(settings: ServeSettings, host: str, port: int) -> None:
     """Refuse before anything is started what could not be served.
 
     Raises:
-        BadInput: ``open-door``, ``port-taken``, and what `load_bundle` refuses.
+        BadInput: ``open-door``, ``keys-file``, ``port-taken``, and what `load_bundle` refuses.
     """
     check_door(host, settings.guard.auth)
+    if settings.guard.auth.keys is not None:
+        load_keys(settings.guard.auth.keys)
     for url in settings.models.values():
         load_bundle(url)
     settings.open_store().list_children("open")

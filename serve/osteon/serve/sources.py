@@ -24,12 +24,19 @@ _FORBIDDEN = frozenset(' \\"<>^`{|}')
 
 
 def _check_prefix(prefix: str) -> str:
-    parts = _split(prefix)
+    try:
+        parts = _split(prefix)
+    except BadInput:
+        raise _bad_prefix(prefix) from None
     names_nothing = parts.path in ("", "/") if parts.scheme == "file" else not parts.netloc
     if parts.query or names_nothing:
-        remedy = "give s3://bucket/folder, https://host/folder or file:///folder"
-        raise BadInput("source-prefix", f"{prefix!r} cannot be allowed: it names no place", remedy=remedy)
+        raise _bad_prefix(prefix)
     return prefix.rstrip("/")
+
+
+def _bad_prefix(prefix: str) -> BadInput:
+    remedy = "give s3://bucket/folder, https://host/folder or file:///folder"
+    return BadInput("source-prefix", f"{prefix!r} cannot be allowed: it names no place", remedy=remedy)
 
 
 class SourceSettings(BaseModel):
