@@ -7,3 +7,7 @@ export function spoken(name: string): string {
   const text = words.filter((word) => word !== side).join(" ");
   return text.charAt(0).toUpperCase() + text.slice(1) + (side ? `, ${side}` : "");
 }
+
+export function counted(bones: number): string {
+  return bones === 1 ? "1 bone" : `${bones} bones`;
+}

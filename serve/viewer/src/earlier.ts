@@ -1,5 +1,6 @@
 // The caller's earlier segmentations, newest first.
 import { page } from "./api";
+import { counted } from "./bone_names";
 import type { Segmentation, State } from "./contract";
 import { byId, make } from "./dom";
 import { tell } from "./notice";
@@ -51,7 +52,7 @@ async function showMore(): Promise<void> {
 
 function row(segmentation: Segmentation): HTMLLIElement {
   const { id, state, model, bones } = segmentation;
-  const found = bones ? ` · ${bones.length} bones` : "";
+  const found = state === "done" ? ` · ${counted(bones?.length ?? 0)}` : "";
   const what = make("span", { className: "hint" }, `${STATES[state]} · ${model.name}${found}`);
   const link = make("a", { href: `#/segmentations/${id}` }, make("b", {}, titleOf(segmentation)), what);
   link.addEventListener("click", () => dialog.close());

@@ -1,6 +1,7 @@
 // The result page: pictures, tools, the list of bones and the downloads of one segmentation.
 import * as api from "./api";
 import { BoneList } from "./bone_list";
+import { counted } from "./bone_names";
 import type { Segmentation } from "./contract";
 import { byId } from "./dom";
 import { offer, save } from "./downloads";
@@ -137,5 +138,5 @@ export class Result {
 function about({ model, bones, seconds }: Segmentation): string {
   const spent = Object.values(seconds ?? {}).reduce<number>((sum, each) => sum + (each ?? 0), 0);
   const digest = model.digest ? ` (${model.digest.slice(0, 12)})` : "";
-  return [`${bones?.length ?? 0} bones`, model.name + digest, spent ? `${spent.toFixed(0)} s` : ""].filter(Boolean).join(" · ");
+  return [counted(bones?.length ?? 0), model.name + digest, spent ? `${spent.toFixed(0)} s` : ""].filter(Boolean).join(" · ");
 }

@@ -1,5 +1,6 @@
 // The first page: choose a scan and a model.
 import { models } from "./api";
+import { counted } from "./bone_names";
 import type { Model } from "./contract";
 import { byId, make } from "./dom";
 import { type Scan, dropped, scanOf } from "./files";
@@ -71,7 +72,7 @@ export class Start {
     const model = this.known.find(({ name }) => name === select.value);
     const spacing = model?.spacing_mm?.map((side) => Number(side.toFixed(2)));
     const grid = spacing && (new Set(spacing).size === 1 ? `${spacing[0]} mm` : `${spacing.join(" × ")} mm`);
-    const parts = [model?.description, model?.bones && `${model.bones.length} bones`, grid && `works at ${grid}`];
+    const parts = [model?.description, model?.bones && counted(model.bones.length), grid && `works at ${grid}`];
     byId("model-about").textContent = parts.filter(Boolean).join(" · ");
     this.refresh();
   }
