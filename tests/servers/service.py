@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,11 @@ from processes import kill_tree
 
 from osteon.serve.desk import Desk
 from osteon.serve.ledger import Ledger
+from osteon.serve.metrics import Registry
 from osteon.serve.schemas import Model, Order
 from osteon.serve.segmenter import Event, Segmenter
 from osteon.serve.settings import ServeSettings
+from osteon.telemetry.metrics import Note, replay
 
 START_S = 180.0  # until it answers, on a busy machine
 
@@ -55,7 +57,8 @@ class LocalFront:
 
     def __init__(self, settings: ServeSettings) -> None:
         self._crew = LocalCrew(settings)
-        self.desk = Desk(Ledger(settings.open_store()), self._crew)
+        self._registry = Registry()
+        self.desk = Desk(Ledger(settings.open_store()), self._crew, numbers=self._registry)
 
     async def take(self, id_: str) -> None:
         self.desk.take(id_)
@@ -68,6 +71,13 @@ class LocalFront:
 
     async def describe(self, name: str) -> Model:
         return await self._crew.describe(name)
+
+    async def tell(self, notes: Sequence[Note]) -> None:
+        replay(notes, self._registry)
+
+    async def metrics(self) -> str:
+        self.desk.measure()
+        return self._registry.text()
 
 
 @dataclass

@@ -11,6 +11,7 @@ applications:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,12 +19,16 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from osteon.serve.api import Front, new_api
+from osteon.serve.audit import open_log
 from osteon.serve.crew import RayCrew
 from osteon.serve.desk import Desk
 from osteon.serve.ledger import Ledger
+from osteon.serve.metrics import Everywhere, Registry
+from osteon.serve.ray_metrics import RayRecorder
 from osteon.serve.schemas import Model
 from osteon.serve.segmenter import Segmenter
 from osteon.serve.settings import ServeSettings
+from osteon.telemetry.metrics import Note, replay
 
 API, DESK, SEGMENTER = "Api", "Desk", "Segmenter"
 STEPS_FOR_EACH = 4  # replica that there may be: given at once, so that Ray Serve sees that steps wait
@@ -34,9 +39,13 @@ class DeskReplica:
     """A `Desk` that runs for as long as its process."""
 
     def __init__(self, settings: dict[str, Any], segmenter: DeploymentHandle[Any]) -> None:
+        open_log()
         checked = ServeSettings.model_validate(settings)
         steps_at_once = STEPS_FOR_EACH * checked.segmenters.most
-        self._desk = Desk(Ledger(checked.open_store()), RayCrew(segmenter), checked.keep_hours, steps_at_once)
+        ledger, crew = Ledger(checked.open_store()), RayCrew(segmenter)
+        self._registry = Registry()
+        self._numbers = Everywhere(self._registry, RayRecorder())
+        self._desk = Desk(ledger, crew, checked.keep_hours, steps_at_once, self._numbers)
         self._running = asyncio.get_running_loop().create_task(self._desk.run())
 
     async def take(self, id_: str) -> int:
@@ -52,10 +61,27 @@ class DeskReplica:
         """Orders that are being carried or wait for a place."""
         return self._desk.num_carried
 
+    async def tell(self, notes: Sequence[Note]) -> None:
+        """Count what another process noted."""
+        replay(notes, self._numbers)
+
+    async def metrics(self) -> str:
+        """The numbers of the whole service."""
+        self._desk.measure()
+        return self._registry.text()
+
     def check_health(self) -> None:
         """Have the desk started anew if it stopped looking."""
         if self._running.done():
             raise RuntimeError("the desk stopped looking for orders")
+
+
+class SegmenterReplica(Segmenter):
+    """A `Segmenter` in a process of its own."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        open_log()
+        super().__init__(settings)
 
 
 class RayFront(Front):
@@ -76,6 +102,15 @@ class RayFront(Front):
         """Orders that are not over."""
         count: int = await self._desk.num_carried.remote()
         return count
+
+    async def tell(self, notes: Sequence[Note]) -> None:
+        """Bring numbers to the desk."""
+        await self._desk.tell.remote(notes)
+
+    async def metrics(self) -> str:
+        """The numbers of the whole service."""
+        text: str = await self._desk.metrics.remote()
+        return text
 
     async def describe(self, name: str) -> Model:
         """A model, by a replica that has it."""
@@ -98,12 +133,13 @@ def build(args: ServeSettings) -> serve.Application:
         },
         ray_actor_options={"num_cpus": replicas.cpus, "num_gpus": replicas.gpus},
         graceful_shutdown_timeout_s=120,
-    )(Segmenter).bind(settings)
+    )(SegmenterReplica).bind(settings)
     desk = serve.deployment(name=DESK, num_replicas=1, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0})(
         DeskReplica
     ).bind(settings, segmenter)
 
     def new_app() -> FastAPI:
+        open_log()
         app_name = serve.get_replica_context().app_name
         front = RayFront(*(serve.get_deployment_handle(name, app_name) for name in (DESK, SEGMENTER)))
         return new_api(args, front)

@@ -44,6 +44,17 @@ def open_audit(path: Path) -> None:
     _LOG.propagate = False
 
 
+def open_log() -> None:
+    """Write this process's log to standard error, where Ray keeps it, with the request's id in each line."""
+    handler = logging.StreamHandler()
+    handler.addFilter(WithRequestId())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(request_id)s %(name)s: %(message)s"))
+    logger = logging.getLogger("osteon")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
 class RequestId:
     """Middleware, the outermost: takes the caller's request id or makes one, and gives it back."""
 

@@ -11,15 +11,26 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from osteon.core.errors import BadScan, OsteonError
+from osteon.serve.audit import request_id
 from osteon.serve.ledger import Ledger, NotFound
 from osteon.serve.problems import Problem
 from osteon.serve.schemas import Order, Seconds, Standing, now
-from osteon.serve.segmenter import Event
+from osteon.serve.segmenter import Event, Outcome
 from osteon.serve.steps import Done, Progress, RangeDone, Split
 from osteon.serve.turns import Turns
+from osteon.telemetry.metrics import (
+    OLDEST_ORDER_SECONDS,
+    ORDERS_OPEN,
+    SEGMENTATION_SECONDS,
+    STEPS_LOST,
+    Notes,
+    Recorder,
+    replay,
+)
 
 LOOK_S = 2.0  # between looks at the ledger for orders that nobody told of
 WRITE_S = 0.5  # between notes of how far an order is
@@ -60,13 +71,21 @@ class Desk:
         crew: who does the steps.
         keep_hours: how long results are kept; None for ever.
         steps_at_once: steps that the crew is given at once; callers take turns.
+        numbers: told of what is counted.
     """
 
     def __init__(
-        self, ledger: Ledger, crew: Crew, keep_hours: float | None = None, steps_at_once: int = STEPS_AT_ONCE
+        self,
+        ledger: Ledger,
+        crew: Crew,
+        keep_hours: float | None = None,
+        steps_at_once: int = STEPS_AT_ONCE,
+        numbers: Recorder | None = None,
     ) -> None:
         self._ledger, self._crew, self._keep_hours = ledger, crew, keep_hours
+        self._numbers = numbers or Notes()
         self._carried: dict[str, asyncio.Task[None]] = {}
+        self._since: dict[str, datetime] = {}  # when each was accepted, once it was read
         self._turns = Turns(steps_at_once)
         self._forgotten = 0.0
 
@@ -83,6 +102,7 @@ class Desk:
         """Take up every open order that nobody works on, and forget what is too old."""
         for id_ in await asyncio.to_thread(self._ledger.open_ids):
             self.take(id_)
+        self.measure()
         if self._keep_hours is not None and time.monotonic() - self._forgotten > FORGET_S:
             self._forgotten = time.monotonic()
             await asyncio.to_thread(self._ledger.forget_older, self._keep_hours)
@@ -92,19 +112,33 @@ class Desk:
         if id_ not in self._carried:
             task = asyncio.create_task(self._carry(id_))
             self._carried[id_] = task
-            task.add_done_callback(lambda _: self._carried.pop(id_, None))
+            task.add_done_callback(lambda _: self._put_down(id_))
 
     async def drop(self, id_: str) -> None:
         """Stop carrying an order; its steps stop when they next tell of their progress."""
         task = self._carried.get(id_)
         if task is not None:
             task.cancel()
+            since = self._since.get(id_)
             await asyncio.gather(task, return_exceptions=True)
+            if since is not None and task.cancelled():
+                self._numbers.record(SEGMENTATION_SECONDS, (now() - since).total_seconds(), "cancelled")
 
     @property
     def num_carried(self) -> int:
         """Orders that are being carried or wait for a place."""
         return len(self._carried)
+
+    def measure(self) -> None:
+        """Record how much there is to do, as it is now."""
+        time_now = now()
+        oldest = min(self._since.values(), default=time_now)
+        self._numbers.record(ORDERS_OPEN, len(self._carried))
+        self._numbers.record(OLDEST_ORDER_SECONDS, max(0.0, (time_now - oldest).total_seconds()))
+
+    def _put_down(self, id_: str) -> None:
+        self._carried.pop(id_, None)
+        self._since.pop(id_, None)
 
     async def _carry(self, id_: str) -> None:
         try:
@@ -116,14 +150,17 @@ class Desk:
         if standing.is_over:
             await asyncio.to_thread(self._ledger.close, id_)
             return
-        await _Carrying(order, self._ledger, self._crew, self._turns).run()
+        self._since[id_] = order.created
+        request_id.set(order.request_id)  # a task has a context of its own
+        log.info("order %s is carried", id_)
+        await _Carrying(order, self._ledger, self._crew, self._turns, self._numbers).run()
 
 
 class _Carrying:
     """One order on its way."""
 
-    def __init__(self, order: Order, ledger: Ledger, crew: Crew, turns: Turns) -> None:
-        self._order, self._ledger, self._crew, self._turns = order, ledger, crew, turns
+    def __init__(self, order: Order, ledger: Ledger, crew: Crew, turns: Turns, numbers: Recorder) -> None:
+        self._order, self._ledger, self._crew, self._turns, self._numbers = order, ledger, crew, turns, numbers
         self._waited = (now() - order.created).total_seconds()
         self._standing = Standing(updated=order.created)
         self._written = 0.0
@@ -132,14 +169,14 @@ class _Carrying:
         try:
             done = await self._through_steps()
         except OsteonError as error:
-            await self._write(state="failed", problem=Problem.of(error))
+            await self._end(state="failed", problem=Problem.of(error))
         except Exception:
             log.exception("order %s failed", self._order.id)
             failure = OsteonError("internal", "the segmentation failed inside the service", where=self._order.id)
-            await self._write(state="failed", problem=Problem.of(failure))
+            await self._end(state="failed", problem=Problem.of(failure))
         else:
             seconds = done.seconds.model_copy(update={"waiting": max(0.0, self._waited)}).rounded()
-            await self._write(
+            await self._end(
                 state="done",
                 progress=1.0,
                 bones=done.bones,
@@ -150,14 +187,14 @@ class _Carrying:
 
     async def _through_steps(self) -> Done:
         order, crew = self._order, self._crew
-        begun = await self._insist(lambda: crew.begin(order), self._note)
+        begun = await self._insist("begin", lambda: crew.begin(order), self._note)
         if isinstance(begun, Done):
             return begun
         assert isinstance(begun, Split)
         started = time.perf_counter()
         await self._label(begun.ranges)
         labelled = time.perf_counter() - started
-        done = await self._insist(lambda: crew.finish(order), self._note)
+        done = await self._insist("finish", lambda: crew.finish(order), self._note)
         assert isinstance(done, Done)
         seconds = Seconds(reading=begun.seconds.reading, segmenting=labelled, finishing=done.seconds.finishing)
         return done.model_copy(update={"seconds": seconds})
@@ -176,7 +213,9 @@ class _Carrying:
         async def one(number: int) -> None:
             join = note(number)
             event = await self._insist(
-                lambda: self._crew.label_range(self._order, number), lambda progress: self._note(join(progress))
+                "label_range",
+                lambda: self._crew.label_range(self._order, number),
+                lambda progress: self._note(join(progress)),
             )
             assert isinstance(event, RangeDone)
             shares[number] = 1.0
@@ -189,14 +228,15 @@ class _Carrying:
             raise _first(refusals) from None
 
     async def _insist(
-        self, step: Callable[[], AsyncIterator[Event]], note: Callable[[Progress], Awaitable[None]]
-    ) -> Split | RangeDone | Done:
+        self, name: str, step: Callable[[], AsyncIterator[Event]], note: Callable[[Progress], Awaitable[None]]
+    ) -> Outcome:
         """Do a step, again while its replica is lost."""
         for losses in range(MAX_LOSSES + 1):
             try:
                 async with self._turns.turn(self._order.owner):
-                    return await _ended(step(), note)
+                    return await _ended(step(), note, self._numbers)
             except Lost as error:
+                self._numbers.record(STEPS_LOST, 1, name)
                 log.warning("order %s: a replica was lost (%d): %s", self._order.id, losses + 1, error)
             await asyncio.sleep(RETRY_S * losses)
         what = f"{MAX_LOSSES + 1} replicas were lost over this scan, perhaps for want of memory"
@@ -206,6 +246,12 @@ class _Carrying:
         if progress.stage != self._standing.state or time.monotonic() - self._written > WRITE_S:
             low, high = _PART_OF_WHOLE[progress.stage]
             await self._write(state=progress.stage, progress=round(low + progress.share * (high - low), 4))
+
+    async def _end(self, **changes: object) -> None:
+        await self._write(**changes)
+        state, seconds = self._standing.state, (now() - self._order.created).total_seconds()
+        log.info("order %s is %s after %.3f s", self._order.id, state, seconds)
+        self._numbers.record(SEGMENTATION_SECONDS, max(0.0, seconds), state)
 
     async def _write(self, **changes: object) -> None:
         """Note a change; a store that does not answer is asked again, for nothing may be lost here."""
@@ -220,14 +266,19 @@ class _Carrying:
                 await asyncio.sleep(RETRY_S)
 
 
-async def _ended(events: AsyncIterator[Event], note: Callable[[Progress], Awaitable[None]]) -> Split | RangeDone | Done:
-    """What comes of a step; its progress is noted on the way."""
+async def _ended(
+    events: AsyncIterator[Event], note: Callable[[Progress], Awaitable[None]], numbers: Recorder
+) -> Outcome:
+    """What comes of a step; its progress and what it counted are noted on the way."""
     async for event in events:
         if isinstance(event, OsteonError):
             raise event
-        if not isinstance(event, Progress):
+        if isinstance(event, tuple):
+            replay(event, numbers)
+        elif isinstance(event, Progress):
+            await note(event)
+        else:
             return event
-        await note(event)
     raise Lost("it ended without an answer")
 
 

@@ -57,6 +57,7 @@ class Order(_Frozen):
         upload: key of the scan that was sent; None if it is fetched.
         created: when.
         digest: of what was asked, to tell a repetition from another request.
+        request_id: of the HTTP request, as the logs of all processes name it.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Order(_Frozen):
     upload: str | None = None
     created: AwareDatetime
     digest: str
+    request_id: str = "-"
 
 
 class Seconds(_Frozen):

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -39,6 +39,7 @@ from osteon.storage.case import StoredCase, open_case
 from osteon.storage.provenance import Provenance
 from osteon.storage.stores import Store
 from osteon.storage.writer import write_zarr
+from osteon.telemetry.metrics import LABELLING_SECONDS, VOXELS, Notes, Recorder
 
 MIN_WINDOWS = 4  # a range of fewer would spend more on the windows it shares with its neighbours than on its own
 FORMATS: tuple[Format, ...] = ("nifti", "nrrd", "omezarr", "stl", "json")  # and dicomseg of a DICOM series
@@ -124,6 +125,7 @@ class Work:
         model: to be used.
         settings: of the service.
         fetch: brings the scan near.
+        numbers: told of what was labelled.
     """
 
     order: Order
@@ -131,6 +133,7 @@ class Work:
     model: LoadedModel
     settings: ServeSettings
     fetch: Fetch
+    numbers: Recorder = field(default_factory=Notes)
 
     @property
     def result_url(self) -> str:
@@ -199,7 +202,9 @@ class Work:
             report(Progress(stage="segmenting", share=done / total))
 
         with self.model.lock:
+            begun = time.perf_counter()
             labels, table = segment_scan(self.model.segmenter, self.model.bundle.recipe.prepare, scan, count)
+            self._count(labels, begun)
         report(Progress(stage="finishing", share=0))
         return self._keep(scan, labels, table, seconds.model_copy(update={"segmenting": time.perf_counter() - started}))
 
@@ -249,6 +254,7 @@ class Work:
         ids, first = segmenter.table.id_of_class(), planes[0]
         labels = np.empty((planes[1] - first, *scan.image.grid.shape[1:]), dtype=segmenter.table.dtype)
         with self.model.lock:
+            begun = time.perf_counter()
             for z, block in stream_labels(
                 scan.image,
                 segmenter.backend,
@@ -262,7 +268,12 @@ class Work:
                 twins=twin_classes(segmenter.table),
             ):
                 labels[z - first : z - first + len(block)] = ids[block]
+            self._count(labels, begun)
         return labels
+
+    def _count(self, labels: Labels, begun: float) -> None:
+        self.numbers.record(VOXELS, labels.size)
+        self.numbers.record(LABELLING_SECONDS, time.perf_counter() - begun)
 
     def _keep(self, scan: OpenedScan, labels: Labels, table: LabelTable, seconds: Seconds) -> Done:
         """Commit scan and labels."""
