@@ -12,7 +12,11 @@ function digestOfSource(): string {
   const folders = ["public", "src"].flatMap((folder) => readdirSync(HERE + folder).map((name) => `${folder}/${name}`));
   const names = [...FILES, ...folders].sort();
   const digest = createHash("sha256");
-  for (const name of names) digest.update(`${name}\n`).update(readFileSync(HERE + name)).update("\n");
+  for (const name of names)
+    digest
+      .update(`${name}\n`)
+      .update(readFileSync(HERE + name))
+      .update("\n");
   return digest.digest("hex");
 }
 

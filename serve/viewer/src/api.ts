@@ -72,9 +72,11 @@ function problemOf(status: number, body: string): Problem {
 /** The answer to a request, or its Problem. */
 export function request(path: string, init: RequestInit = {}): Promise<Response> {
   return withKey(async (headers) => {
-    const response = await fetch(path, { ...init, headers: { ...headers, ...init.headers } }).catch((error: unknown) => {
-      throw error instanceof DOMException ? error : new Problem(OFFLINE);
-    });
+    const response = await fetch(path, { ...init, headers: { ...headers, ...init.headers } }).catch(
+      (error: unknown) => {
+        throw error instanceof DOMException ? error : new Problem(OFFLINE);
+      },
+    );
     if (!response.ok) throw problemOf(response.status, await response.text());
     return response;
   });

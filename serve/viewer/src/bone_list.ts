@@ -104,7 +104,13 @@ export class BoneList {
     swatch.style.background = bone.color;
     const label = make("span", { className: "name" }, name);
     const volume = make("span", { className: "volume" }, millilitres(bone.volume_ml));
-    const button = make("button", { type: "button", title: bone.name, aria: { expanded: "false" } }, swatch, label, volume);
+    const button = make(
+      "button",
+      { type: "button", title: bone.name, aria: { expanded: "false" } },
+      swatch,
+      label,
+      volume,
+    );
     button.addEventListener("click", () => this.choose(bone));
     return make("li", { data: { bone: bone.name } }, box, button);
   }
@@ -114,9 +120,18 @@ export class BoneList {
     only.addEventListener("click", () => this.showOnly(bone));
     const mesh = make("button", { type: "button", className: "small" }, "Mesh (.stl)");
     mesh.addEventListener("click", () => this.onMesh(bone));
-    const terms = facts(bone, this.measures?.get(bone.name)).flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, value)]);
+    const terms = facts(bone, this.measures?.get(bone.name)).flatMap(([what, value]) => [
+      make("dt", {}, what),
+      make("dd", {}, value),
+    ]);
     const waits = this.measures ? [] : [make("p", { className: "hint" }, "Measuring …")];
-    return make("div", { className: "numbers" }, make("dl", {}, ...terms), ...waits, make("div", { className: "row" }, only, mesh));
+    return make(
+      "div",
+      { className: "numbers" },
+      make("dl", {}, ...terms),
+      ...waits,
+      make("div", { className: "row" }, only, mesh),
+    );
   }
 }
 
@@ -128,7 +143,10 @@ function facts(bone: Bone, measures: Measures | undefined): [string, string][] {
     ["… measured on", cortex?.measured_share == null ? null : `${percent(cortex.measured_share)} of the surface`],
     ["Surface", surface == null ? null : `${(surface / 100).toFixed(1)} cm²`],
     ["Density", spread(hu?.mean, hu?.sd, 0, "HU")],
-    ["In the scan", measures?.is_cut_off == null ? null : measures.is_cut_off ? "in part: the scan ends in it" : "whole"],
+    [
+      "In the scan",
+      measures?.is_cut_off == null ? null : measures.is_cut_off ? "in part: the scan ends in it" : "whole",
+    ],
   ];
   return rows.filter((row): row is [string, string] => row[1] !== null);
 }
@@ -141,7 +159,12 @@ function percent(share: number): string {
   return share > 0 && share < 0.01 ? "under 1 %" : `${(100 * share).toFixed(0)} %`;
 }
 
-function spread(mean: number | null | undefined, sd: number | null | undefined, digits: number, unit: string): string | null {
+function spread(
+  mean: number | null | undefined,
+  sd: number | null | undefined,
+  digits: number,
+  unit: string,
+): string | null {
   if (mean == null) return null;
   return `${mean.toFixed(digits)}${sd == null ? "" : ` ± ${sd.toFixed(digits)}`} ${unit}`;
 }

@@ -15,16 +15,23 @@ const WORDS: Record<Format, [string, string]> = {
 
 /** Fills the list of formats. */
 export function offer(segmentation: Segmentation): void {
-  const rows = (segmentation.formats ?? []).filter((format) => format in WORDS).map((format) => {
-    const [name, hint] = WORDS[format];
-    return entry(name, hint, format, () => result(segmentation.id, format));
-  });
+  const rows = (segmentation.formats ?? [])
+    .filter((format) => format in WORDS)
+    .map((format) => {
+      const [name, hint] = WORDS[format];
+      return entry(name, hint, format, () => result(segmentation.id, format));
+    });
   rows.push(entry("Scan", "same grid, .nii.gz", "scan", () => scan(segmentation.id)));
   byId("formats").replaceChildren(...rows);
 }
 
 function entry(name: string, hint: string, format: string, fetchIt: () => Promise<Response>): HTMLLIElement {
-  const button = make("button", { type: "button", data: { format } }, make("b", {}, name), make("span", { className: "hint" }, hint));
+  const button = make(
+    "button",
+    { type: "button", data: { format } },
+    make("b", {}, name),
+    make("span", { className: "hint" }, hint),
+  );
   button.addEventListener("click", () => void busy(button, () => save(fetchIt)));
   return make("li", {}, button);
 }

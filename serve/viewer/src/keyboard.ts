@@ -8,7 +8,14 @@ export interface Shortcut {
   act: (key: string) => boolean | void;
 }
 
-const NAMES: Record<string, string> = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", PageUp: "Page ↑", PageDown: "Page ↓" };
+const NAMES: Record<string, string> = {
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  PageUp: "Page ↑",
+  PageDown: "Page ↓",
+};
 
 /** Listens for the shortcuts and lists them in the help; the box there switches single letters off (WCAG 2.1.4). */
 export function listen(shortcuts: Shortcut[]): void {
@@ -32,6 +39,7 @@ export function listen(shortcuts: Shortcut[]): void {
 /** Whether the key belongs to a field or a dialog; arrows move the pictures only where these have the focus. */
 function isTaken(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement;
-  if (document.querySelector("dialog[open]") || target.matches("input:not([type=checkbox]), select, textarea")) return true;
+  if (document.querySelector("dialog[open]") || target.matches("input:not([type=checkbox]), select, textarea"))
+    return true;
   return event.key.length > 1 && !(target instanceof HTMLCanvasElement);
 }

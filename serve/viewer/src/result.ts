@@ -54,12 +54,32 @@ export class Result {
     const withChosen = (act: (list: BoneList) => void) => () => this.current !== null && act(this.list) !== null;
     const digits = LAYOUTS.map((_, index) => String(index + 1));
     return [
-      { keys: digits, what: "Three planes and 3D · axial · coronal · sagittal · 3D", act: (key) => this.layout(LAYOUTS[Number(key) - 1]!) },
-      { keys: ["b", "s"], what: "Window for bone · for soft tissue", act: (key) => this.setWindow(key === "b" ? "bone" : "soft") },
+      {
+        keys: digits,
+        what: "Three planes and 3D · axial · coronal · sagittal · 3D",
+        act: (key) => this.layout(LAYOUTS[Number(key) - 1]!),
+      },
+      {
+        keys: ["b", "s"],
+        what: "Window for bone · for soft tissue",
+        act: (key) => this.setWindow(key === "b" ? "bone" : "soft"),
+      },
       { keys: ["[", "]"], what: "Bones fainter · stronger", act: (key) => this.fade(key === "[" ? -10 : 10) },
-      { keys: ["n", "p"], what: "Next bone · previous bone", act: (key) => withChosen((list) => list.chooseNext(key === "n" ? 1 : -1))() },
-      { keys: ["h"], what: "Hide or show the chosen bone", act: withChosen((list) => list.chosen && list.toggle(list.chosen)) },
-      { keys: ["i"], what: "Show only the chosen bone", act: withChosen((list) => list.chosen && list.showOnly(list.chosen)) },
+      {
+        keys: ["n", "p"],
+        what: "Next bone · previous bone",
+        act: (key) => withChosen((list) => list.chooseNext(key === "n" ? 1 : -1))(),
+      },
+      {
+        keys: ["h"],
+        what: "Hide or show the chosen bone",
+        act: withChosen((list) => list.chosen && list.toggle(list.chosen)),
+      },
+      {
+        keys: ["i"],
+        what: "Show only the chosen bone",
+        act: withChosen((list) => list.chosen && list.showOnly(list.chosen)),
+      },
       { keys: ["a"], what: "Show all bones", act: withChosen((list) => list.showAll()) },
       {
         keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown"],
@@ -138,5 +158,7 @@ export class Result {
 function about({ model, bones, seconds }: Segmentation): string {
   const spent = Object.values(seconds ?? {}).reduce<number>((sum, each) => sum + (each ?? 0), 0);
   const digest = model.digest ? ` (${model.digest.slice(0, 12)})` : "";
-  return [counted(bones?.length ?? 0), model.name + digest, spent ? `${spent.toFixed(0)} s` : ""].filter(Boolean).join(" · ");
+  return [counted(bones?.length ?? 0), model.name + digest, spent ? `${spent.toFixed(0)} s` : ""]
+    .filter(Boolean)
+    .join(" · ");
 }

@@ -63,7 +63,9 @@ export class Start {
 
   private refresh(): void {
     const megabytes = Math.max(0.1, (this.scan?.file.size ?? 0) / 1e6);
-    byId("chosen").textContent = this.scan ? `${this.scan.title} · ${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB` : "";
+    byId("chosen").textContent = this.scan
+      ? `${this.scan.title} · ${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB`
+      : "";
     drop.classList.toggle("full", this.scan !== null);
     go.disabled = !this.scan || !select.value;
   }

@@ -15,8 +15,7 @@ export function thinned(labels: NVImage): Blob | null {
   const voxels = new (whole.BYTES_PER_ELEMENT === 1 ? Uint8Array : Uint16Array)(shape[0]! * shape[1]! * shape[2]!);
   let at = 0;
   for (let z = 0; z < nz; z += step)
-    for (let y = 0; y < ny; y += step)
-      for (let x = 0; x < nx; x += step) voxels[at++] = whole[x + nx * (y + ny * z)]!;
+    for (let y = 0; y < ny; y += step) for (let x = 0; x < nx; x += step) voxels[at++] = whole[x + nx * (y + ny * z)]!;
   const spacing = labels.hdr!.pixDims.slice(1, 4).map((side) => side * step);
   const affine = labels.hdr!.affine.map((row) => row.map((value, column) => (column < 3 ? value * step : value)));
   const code = voxels instanceof Uint8Array ? UINT8 : UINT16;

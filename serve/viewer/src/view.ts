@@ -77,7 +77,9 @@ export class View {
     const picture = await NVImage.loadFromFile({ file: named(scan, "scan"), cal_min: minimum, cal_max: maximum });
     const overlay = await NVImage.loadFromFile({ file: named(labels, "labels") });
     const coarse = thinned(overlay);
-    const solid = await NVImage.loadFromFile({ file: coarse ? new File([coarse], "bones.nii") : named(labels, "bones") });
+    const solid = await NVImage.loadFromFile({
+      file: coarse ? new File([coarse], "bones.nii") : named(labels, "bones"),
+    });
     for (const image of [overlay, solid]) image.setColormapLabel(this.colors(new Set()));
     const [, nx, ny, nz] = overlay.hdr!.dims as [number, number, number, number];
     this.places = placesOf(overlay.img as ArrayLike<number>, [nx, ny, nz]);
@@ -122,7 +124,9 @@ export class View {
     const place = this.places.get(id);
     const overlay = this.planes.volumes[1];
     if (!place || !overlay) return;
-    const millimetres = overlay.hdr!.affine.slice(0, 3).map((row) => row[0]! * place[0] + row[1]! * place[1] + row[2]! * place[2] + row[3]!);
+    const millimetres = overlay
+      .hdr!.affine.slice(0, 3)
+      .map((row) => row[0]! * place[0] + row[1]! * place[1] + row[2]! * place[2] + row[3]!);
     this.planes.scene.crosshairPos = this.planes.mm2frac(millimetres as [number, number, number]);
     this.planes.createOnLocationChange();
     this.planes.drawScene();
