@@ -78,6 +78,7 @@ def test_pages_go_from_the_newest_to_the_oldest(ledger: Ledger) -> None:
 
 def test_forgetting_leaves_nothing(ledger: Ledger) -> None:
     order = ledger.accept(an_order())
+    ledger.expect(order.upload or "")
     ledger.store.write_bytes(order.upload or "", b"scan")
     ledger.store.write_bytes("results/a1.zarr/zarr.json", b"{}")
     ledger.write("a1", over())
@@ -105,3 +106,16 @@ def test_a_marker_without_an_order_is_dropped_after_an_hour(ledger: Ledger) -> N
         ledger.drop_stale(id_)
 
     assert ledger.open_ids() == ["fresh"]
+
+
+def test_a_scan_that_nobody_asked_for_is_deleted_after_a_while(ledger: Ledger) -> None:
+    for upload in ("fresh", "stale", "asked"):
+        ledger.expect(f"uploads/{upload}/scan.nii")
+        ledger.store.write_bytes(f"uploads/{upload}/scan.nii", b"scan")
+    ledger.accept(an_order().model_copy(update={"upload": "uploads/asked/scan.nii"}))
+    for upload in ("stale", "asked"):  # the second as if a kill had left its marker
+        ledger.store.write_bytes(f"unclaimed/{upload}", (now() - timedelta(hours=30)).isoformat().encode())
+
+    assert ledger.forget_unclaimed(24.0) == 1
+    assert ledger.store.list("uploads") == ["uploads/asked/scan.nii", "uploads/fresh/scan.nii"]
+    assert ledger.store.list_children("unclaimed") == ["fresh"]

@@ -180,6 +180,7 @@ class Api:
             raise BadInput("too-large", what, remedy="crop the scan")
         key = f"uploads/{uuid.uuid4().hex}/scan{suffix_of(wish.filename)}"
         id_ = upload_id(key)
+        await asyncio.to_thread(self._ledger.expect, key)
         url = await asyncio.to_thread(self._ledger.store.sign_put, key, UPLOAD_S)
         own = f"{str(request.base_url).rstrip('/')}/v1/uploads/{id_}"
         return Upload(id=id_, url=url or own, expires=now() + timedelta(seconds=UPLOAD_S))
@@ -229,6 +230,7 @@ class Api:
             raise BadInput("expired", "the scan was not sent, or is gone", remedy="send it, then ask again")
         if received.file is not None:
             upload = f"uploads/{uuid.uuid4().hex}/{received.file.name}"
+            self._ledger.expect(upload)
             self._ledger.store.take_file(upload, received.file)
         order = Order(
             id=uuid.uuid4().hex if key is None else hashlib.sha256(f"{owner} {key}".encode()).hexdigest()[:32],
@@ -247,7 +249,7 @@ class Api:
             return kept
         finally:
             if received.file is not None and upload is not None and (kept is None or kept.upload != upload):
-                self._ledger.store.delete(upload.rpartition("/")[0])  # refused, or the same scan once more
+                self._ledger.drop_upload(upload)  # refused, or the same scan once more
 
     async def _order(self, request: Request, id_: str) -> Order:
         request.state.segmentation_id = id_

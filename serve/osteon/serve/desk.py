@@ -35,6 +35,7 @@ from osteon.telemetry.metrics import (
 LOOK_S = 2.0  # between looks at the ledger for orders that nobody told of
 WRITE_S = 0.5  # between notes of how far an order is
 FORGET_S = 60.0  # between looks for what was kept long enough
+UNCLAIMED_H = 24.0  # a scan that was sent is kept so long for somebody to ask for its bones
 MAX_LOSSES = 5  # times that a step is given to another replica
 STEPS_AT_ONCE = 8  # given to the crew by default; more than it can do, so that Ray Serve sees that steps wait
 RETRY_S = 1.0
@@ -103,9 +104,11 @@ class Desk:
         for id_ in await asyncio.to_thread(self._ledger.open_ids):
             self.take(id_)
         self.measure()
-        if self._keep_hours is not None and time.monotonic() - self._forgotten > FORGET_S:
+        if time.monotonic() - self._forgotten > FORGET_S:
             self._forgotten = time.monotonic()
-            await asyncio.to_thread(self._ledger.forget_older, self._keep_hours)
+            await asyncio.to_thread(self._ledger.forget_unclaimed, UNCLAIMED_H)
+            if self._keep_hours is not None:
+                await asyncio.to_thread(self._ledger.forget_older, self._keep_hours)
 
     def take(self, id_: str) -> None:
         """Begin to carry an order, if nobody does."""

@@ -6,6 +6,7 @@ open/<id>                        there as long as the order is not over
 standings/<id>.json              how far it is
 owners/<owner>/<when>-<id>       for listing, newest first
 uploads/<upload>/scan<suffix>    what was sent
+unclaimed/<upload>               there as long as no order was accepted for it
 work/<id>/…                      parts of the labels while it is worked on
 results/<id>.zarr                scan and labels: an OME-Zarr case, committed by one put
 ```
@@ -56,7 +57,13 @@ class Ledger:
                 self.close(order.id)
             return kept
         self.store.write_bytes(_listing(order), b"")
+        if order.upload is not None:
+            self.store.delete(_unclaimed(order.upload))
         return order
+
+    def expect(self, upload: str) -> None:
+        """Note that a scan is coming in under this key; if nobody ever asks for its bones, it is deleted."""
+        self.store.write_bytes(_unclaimed(upload), now().isoformat().encode())
 
     def order(self, id_: str, owner: str | None = None) -> Order:
         """The order of an id, if it is the owner's.
@@ -99,11 +106,7 @@ class Ledger:
 
     def drop_stale(self, id_: str) -> None:
         """Remove the marker of an order that was never put."""
-        try:
-            since = datetime.fromisoformat(self.store.read_bytes(f"open/{id_}").decode())
-        except FileNotFoundError:
-            return
-        if now() - since > timedelta(hours=1):
+        if self._age_h(f"open/{id_}") > 1:
             self.close(id_)
 
     def open_ids(self) -> list[str]:
@@ -126,7 +129,7 @@ class Ledger:
         for key in (f"results/{order.id}.zarr", f"work/{order.id}", f"standings/{order.id}.json"):
             self.store.delete(key)
         if order.upload is not None:
-            self.store.delete(order.upload.rpartition("/")[0])
+            self.drop_upload(order.upload)
         self.close(order.id)
         self.store.delete(f"orders/{order.id}.json")
         self.store.delete(_listing(order))
@@ -140,6 +143,36 @@ class Ledger:
                     count += self._forget_if_over(name.rpartition("-")[2])
         return count
 
+    def drop_upload(self, upload: str) -> None:
+        """Delete a scan that nobody will ask for."""
+        self.store.delete(upload.rpartition("/")[0])
+        self.store.delete(_unclaimed(upload))
+
+    def forget_unclaimed(self, hours: float) -> int:
+        """Delete scans that came in longer ago and were never asked for; how many."""
+        stale = [name for name in self.store.list_children("unclaimed") if self._age_h(f"unclaimed/{name}") > hours]
+        # A kill between accepting an order and taking its scan off this list must not cost the scan.
+        asked_for = {self._upload_of(name) for name in self.store.list_children("orders")} if stale else set()
+        for name in stale:
+            if name not in asked_for:
+                self.store.delete(f"uploads/{name}")
+            self.store.delete(f"unclaimed/{name}")
+        return len(set(stale) - asked_for)
+
+    def _upload_of(self, name: str) -> str:
+        try:
+            upload = self.order(name.removesuffix(".json")).upload
+        except NotFound:
+            return ""
+        return "" if upload is None else upload.split("/")[1]
+
+    def _age_h(self, marker: str) -> float:
+        try:
+            since = datetime.fromisoformat(self.store.read_bytes(marker).decode())
+        except FileNotFoundError:
+            return 0.0
+        return (now() - since) / timedelta(hours=1)
+
     def _forget_if_over(self, id_: str) -> bool:
         try:
             order = self.order(id_)
@@ -149,6 +182,10 @@ class Ledger:
             self.forget(order)
             return True
         return False
+
+
+def _unclaimed(upload: str) -> str:
+    return f"unclaimed/{upload.split('/')[1]}"
 
 
 def _listing(order: Order) -> str:
