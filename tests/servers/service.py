@@ -16,7 +16,7 @@ from processes import kill_tree
 from osteon.serve.desk import Desk
 from osteon.serve.ledger import Ledger
 from osteon.serve.metrics import Registry
-from osteon.serve.schemas import Model, Order
+from osteon.serve.schemas import Order
 from osteon.serve.segmenter import Event, Segmenter
 from osteon.serve.settings import ServeSettings
 from osteon.telemetry.metrics import Note, replay
@@ -48,9 +48,6 @@ class LocalCrew:
     def finish(self, order: Order) -> AsyncIterator[Event]:
         return self._segmenter.finish(order.id)
 
-    async def describe(self, name: str) -> Model:
-        return await self._segmenter.describe(name)
-
 
 class LocalFront:
     """The desk in this process."""
@@ -68,9 +65,6 @@ class LocalFront:
 
     async def num_open(self) -> int:
         return self.desk.num_carried
-
-    async def describe(self, name: str) -> Model:
-        return await self._crew.describe(name)
 
     async def tell(self, notes: Sequence[Note]) -> None:
         replay(notes, self._registry)

@@ -9,7 +9,8 @@ import hashlib
 import io
 import json
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,21 @@ class BundleManifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     files: dict[str, FileDigest]
+
+
+@dataclass(frozen=True)
+class BundleCard:
+    """What a model says of itself.
+
+    Attributes:
+        recipe: how it was trained and how it is to be applied.
+        table: the bones of classes 1, 2, … in order.
+        digest: SHA-256 of the manifest, in hexadecimal: names exactly this model.
+    """
+
+    recipe: Recipe
+    table: LabelTable
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,18 @@ def has_bundle(store: Store) -> bool:
     return store.exists(MANIFEST)
 
 
+def read_card(url: str) -> BundleCard:
+    """What a model says of itself; its weights are neither read nor checked.
+
+    Raises:
+        BadInput, CorruptData: as `load_bundle`.
+    """
+    store, manifest = _opened(url)
+    files = _checked_files(store, manifest, (RECIPE, LABELS))
+    with _usable(url):
+        return _card(url, files, manifest)
+
+
 def load_bundle(url: str) -> Bundle:
     """The model at a URL or path.
 
@@ -109,9 +137,19 @@ def load_bundle(url: str) -> Bundle:
         BadInput: ``no-model`` if there is none.
         CorruptData: ``bundle-digest`` if a file is not what was written, ``bad-bundle`` if it cannot be used.
     """
+    store, manifest = _opened(url)
+    files = _checked_files(store, manifest)
+    with _usable(url):
+        card = _card(url, files, manifest)
+        network = build(card.recipe.model, num_classes=len(card.table) + 1)
+        network.load_state_dict(torch.load(io.BytesIO(files[WEIGHTS]), map_location="cpu", weights_only=True))
+    return Bundle(card.recipe, card.table, network.eval(), card.digest)
+
+
+def _opened(url: str) -> tuple[Store, bytes]:
     store = open_store(url)
     try:
-        manifest = store.read_bytes(MANIFEST)
+        return store, store.read_bytes(MANIFEST)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BadInput(
             "no-model",
@@ -119,17 +157,22 @@ def load_bundle(url: str) -> Bundle:
             where=url,
             remedy="give the folder RUN/model that osteon train left",
         ) from error
-    files = _checked_files(store, manifest)
+
+
+@contextmanager
+def _usable(url: str) -> Iterator[None]:
     try:
-        recipe = parse_recipe(files[RECIPE].decode(), where=f"{url}/{RECIPE}")
-        table = LabelTable.of({int(id_): str(name) for id_, name in json.loads(files[LABELS]).items()})
-        network = build(recipe.model, num_classes=len(table) + 1)
-        network.load_state_dict(torch.load(io.BytesIO(files[WEIGHTS]), map_location="cpu", weights_only=True))
+        yield
     except (KeyError, ValueError, RuntimeError, pickle.UnpicklingError, BadInput) as error:
         first = str(error).partition("\n")[0].rstrip(":")
         remedy = "train it again, or use the version of Osteon that made it"
         raise CorruptData("bad-bundle", f"the model cannot be used: {first}", where=url, remedy=remedy) from error
-    return Bundle(recipe, table, network.eval(), _sha256(manifest))
+
+
+def _card(url: str, files: Mapping[str, bytes], manifest: bytes) -> BundleCard:
+    recipe = parse_recipe(files[RECIPE].decode(), where=f"{url}/{RECIPE}")
+    table = LabelTable.of({int(id_): str(name) for id_, name in json.loads(files[LABELS]).items()})
+    return BundleCard(recipe, table, _sha256(manifest))
 
 
 def ensemble_of(bundles: Sequence[Bundle]) -> tuple[Recipe, LabelTable, Network]:
@@ -177,13 +220,16 @@ def segmenter_of(bundle: Bundle, backend: BackendName = "auto") -> Segmenter:
     return Segmenter(engine, bundle.table, recipe.inference, recipe.intensity, recipe.grid, recipe.postprocess)
 
 
-def _checked_files(store: Store, manifest: bytes) -> dict[str, bytes]:
+def _checked_files(store: Store, manifest: bytes, only: Sequence[str] | None = None) -> dict[str, bytes]:
     try:
         listed = BundleManifest.model_validate_json(manifest).files
     except ValidationError as error:
         raise CorruptData("bad-bundle", f"{MANIFEST} is damaged", where=store.url) from error
     files = {}
-    for path, digest in listed.items():
+    for path in only or listed:
+        if path not in listed:
+            raise CorruptData("bad-bundle", f"{MANIFEST} names no {path}", where=store.url)
+        digest = listed[path]
         try:
             data = store.read_bytes(path)
         except FileNotFoundError:

@@ -27,6 +27,7 @@ from osteon.serve.guard import install_guards
 from osteon.serve.intake import Intake
 from osteon.serve.ledger import Ledger, NotFound
 from osteon.serve.metrics import MEDIA_TYPE, Courier, Measured
+from osteon.serve.models import describe
 from osteon.serve.openapi import description_of
 from osteon.serve.problems import TryLater
 from osteon.serve.receiving import Received, receive, receive_file
@@ -51,6 +52,7 @@ PAGE = Path(__file__).with_name("static")
 POLL_S = 0.25  # between looks at an order that somebody waits for
 SILENT_S = 15.0  # longest silence of a stream of events, so that no proxy closes it
 UPLOAD_S = 3600  # an announced upload is taken for so long
+COUNT_S = 2.0  # the number of open orders may be so old
 MAX_WAIT_S = 60.0
 T = TypeVar("T")
 
@@ -68,10 +70,6 @@ class Front(Protocol):
 
     async def num_open(self) -> int:
         """Orders that are not over."""
-        ...
-
-    async def describe(self, name: str) -> Model:
-        """A model that is served."""
         ...
 
     async def tell(self, notes: Sequence[Note]) -> None:
@@ -95,6 +93,7 @@ class Api:
         self._settings, self._front = settings, front
         self._ledger = Ledger(settings.open_store())
         self._models: dict[str, Model] = {}
+        self._open, self._counted = 0, -COUNT_S
         self.numbers = Courier(front.tell)
 
     async def post(
@@ -216,9 +215,19 @@ class Api:
         return tempfile.TemporaryDirectory(prefix=".receiving-", dir=place, ignore_cleanup_errors=True)
 
     async def _check_room(self) -> None:
-        if await self._front.num_open() >= self._settings.max_open:
+        if await self._num_open() >= self._settings.max_open:
             what = f"{self._settings.max_open} segmentations are waiting already"
             raise TryLater("queue-full", what, remedy="ask again later", retry_after_s=30)
+
+    async def _num_open(self) -> int:
+        """Orders that are not over, as of some seconds ago at most; from the ledger, if the desk does not answer."""
+        if time.monotonic() - self._counted > COUNT_S:
+            try:
+                self._open = await self._front.num_open()
+            except Exception:
+                self._open = len(await asyncio.to_thread(self._ledger.open_ids))
+            self._counted = time.monotonic()
+        return self._open
 
     def _accept(self, received: Received, owner: str, key: str | None) -> Order:
         """Keep the scan, then the order: from here on it is carried out, whatever dies."""
@@ -300,7 +309,7 @@ class Api:
 
     async def _model(self, name: str) -> Model:
         if name not in self._models:
-            self._models[name] = await self._front.describe(name)
+            self._models[name] = await asyncio.to_thread(describe, name, self._settings.models[name])
         return self._models[name]
 
 

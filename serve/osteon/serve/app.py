@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from osteon.serve.api import Front, new_api
@@ -25,13 +28,13 @@ from osteon.serve.desk import Desk
 from osteon.serve.ledger import Ledger
 from osteon.serve.metrics import Everywhere, Registry
 from osteon.serve.ray_metrics import RayRecorder
-from osteon.serve.schemas import Model
 from osteon.serve.segmenter import Segmenter
 from osteon.serve.settings import ServeSettings
 from osteon.telemetry.metrics import Note, replay
 
 API, DESK, SEGMENTER = "Api", "Desk", "Segmenter"
 STEPS_FOR_EACH = 4  # replica that there may be: given at once, so that Ray Serve sees that steps wait
+PATIENCE_S = 2.0  # of the Api with a desk that does not answer
 QUEUED = 2.0  # steps for each replica, under way or waiting, before another one is started
 
 
@@ -85,22 +88,27 @@ class SegmenterReplica(Segmenter):
 
 
 class RayFront(Front):
-    """The desk and the segmenters as the API sees them, through Ray Serve."""
+    """The desk as the API sees it, through Ray Serve. While it is being replaced, nobody waits for it."""
 
-    def __init__(self, desk: DeploymentHandle[Any], segmenter: DeploymentHandle[Any]) -> None:
-        self._desk, self._segmenter = desk, segmenter
+    def __init__(self, desk: DeploymentHandle[Any]) -> None:
+        self._desk = desk
 
     async def take(self, id_: str) -> None:
         """Tell the desk of an order; it would find it by itself a little later."""
-        await self._desk.take.remote(id_)
+        with _away():
+            async with asyncio.timeout(PATIENCE_S):
+                await self._desk.take.remote(id_)
 
     async def drop(self, id_: str) -> None:
-        """Tell the desk to leave an order."""
-        await self._desk.drop.remote(id_)
+        """Tell the desk to leave an order; one that is gone from the ledger it would leave by itself."""
+        with _away():
+            async with asyncio.timeout(PATIENCE_S):
+                await self._desk.drop.remote(id_)
 
     async def num_open(self) -> int:
-        """Orders that are not over."""
-        count: int = await self._desk.num_carried.remote()
+        """Orders that are not over; TimeoutError or Ray's error if the desk is away."""
+        async with asyncio.timeout(PATIENCE_S):
+            count: int = await self._desk.num_carried.remote()
         return count
 
     async def tell(self, notes: Sequence[Note]) -> None:
@@ -112,10 +120,9 @@ class RayFront(Front):
         text: str = await self._desk.metrics.remote()
         return text
 
-    async def describe(self, name: str) -> Model:
-        """A model, by a replica that has it."""
-        model: Model = await self._segmenter.describe.remote(name)
-        return model
+
+def _away() -> AbstractContextManager[None]:
+    return suppress(TimeoutError, RayError, RayServeException)
 
 
 def build(args: ServeSettings) -> serve.Application:
@@ -141,10 +148,9 @@ def build(args: ServeSettings) -> serve.Application:
     def new_app() -> FastAPI:
         open_log()
         app_name = serve.get_replica_context().app_name
-        front = RayFront(*(serve.get_deployment_handle(name, app_name) for name in (DESK, SEGMENTER)))
-        return new_api(args, front)
+        return new_api(args, RayFront(serve.get_deployment_handle(DESK, app_name)))
 
     api = serve.deployment(
         name=API, num_replicas=args.api_replicas, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0}
     )(serve.ingress(new_app)())
-    return api.bind(desk, segmenter)
+    return api.bind(desk)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ray import serve
 
 from osteon.core.errors import BadInput, OsteonError
-from osteon.recipes.bundle import load_bundle
+from osteon.recipes.bundle import load_bundle, read_card
 from osteon.serve.app import build
 from osteon.serve.auth import check_door
 from osteon.serve.keys import load_keys
@@ -128,7 +128,7 @@ def _named(models: Sequence[str]) -> dict[str, str]:
     for given in models:
         name, _, url = given.partition("=")
         if not url or "/" in name:
-            name, url = load_bundle(given).recipe.name, given
+            name, url = read_card(given).recipe.name, given
         if name in named:
             raise BadInput("same-name", f"two models are called {name}", where=given, remedy="name them: NAME=URL")
         named[name] = url

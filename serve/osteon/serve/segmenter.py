@@ -19,9 +19,9 @@ from osteon.serve.audit import request_id
 from osteon.serve.intake import Intake
 from osteon.serve.ledger import Ledger
 from osteon.serve.metrics import resident_bytes
-from osteon.serve.schemas import Model, ModelBone, Order
+from osteon.serve.schemas import Order
 from osteon.serve.settings import ServeSettings
-from osteon.serve.steps import Done, LoadedModel, Progress, RangeDone, Report, Split, Work, color_of
+from osteon.serve.steps import Done, LoadedModel, Progress, RangeDone, Report, Split, Work
 from osteon.telemetry.metrics import MODEL_LOAD_SECONDS, RESIDENT_BYTES, STEP_SECONDS, Note, Notes
 
 Outcome = Split | RangeDone | Done
@@ -60,21 +60,6 @@ class Segmenter:
         """Put the ranges together."""
         async for event in self._told("finish", id_, Work.finish):
             yield event
-
-    async def describe(self, name: str) -> Model:
-        """A model as callers see it."""
-        return await asyncio.to_thread(self._describe, name)
-
-    def _describe(self, name: str) -> Model:
-        bundle = self._model(name).bundle
-        return Model(
-            name=name,
-            digest=bundle.digest,
-            description=bundle.recipe.description,
-            spacing_mm=bundle.recipe.grid.spacing_mm,
-            parameters=sum(weight.numel() for weight in bundle.network.parameters()),
-            bones=tuple(ModelBone(name=bone.name, id=bone.id, color=color_of(bone)) for bone in bundle.table.labels),
-        )
 
     async def _told(self, name: str, id_: str, step: Step) -> AsyncIterator[Event]:
         """Do a step in a thread and tell what it reports; whoever stops listening stops it at its next report."""
