@@ -35,6 +35,7 @@ from osteon.telemetry.metrics import Note, replay
 API, DESK, SEGMENTER = "Api", "Desk", "Segmenter"
 STEPS_FOR_EACH = 4  # replica that there may be: given at once, so that Ray Serve sees that steps wait
 PATIENCE_S = 2.0  # of the Api with a desk that does not answer
+IN_REPLICA = 2  # steps that one has at once: while one computes, another reads or writes
 QUEUED = 2.0  # steps for each replica, under way or waiting, before another one is started
 
 
@@ -131,7 +132,7 @@ def build(args: ServeSettings) -> serve.Application:
     replicas = args.segmenters
     segmenter = serve.deployment(
         name=SEGMENTER,
-        max_ongoing_requests=1,
+        max_ongoing_requests=IN_REPLICA,
         autoscaling_config={
             "min_replicas": replicas.least,
             "initial_replicas": max(1, replicas.least),
