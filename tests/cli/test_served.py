@@ -101,9 +101,9 @@ def test_a_zarr_output_is_a_case_with_the_same_labels(server: str, model: str, s
     local, served = open_case(here), open_case(there)
     assert local.grid == served.grid
     assert local.table == served.table
-    for read in (lambda case: case.labels(), lambda case: case.image()):
-        first, second = (read(case).read((0, 0, 0), case.grid.shape).result() for case in (local, served))
-        np.testing.assert_array_equal(first, second)
+    shape = local.grid.shape
+    for first, second in ((local.labels(), served.labels()), (local.image(), served.image())):
+        np.testing.assert_array_equal(first.read((0, 0, 0), shape).result(), second.read((0, 0, 0), shape).result())
 
 
 def test_a_folder_of_dicom_becomes_a_segmentation_object(server: str, tmp_path: Path) -> None:

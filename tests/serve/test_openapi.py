@@ -71,9 +71,9 @@ def described() -> Any:
 schema = described()
 
 
-@schema.parametrize()
+@schema.parametrize()  # type: ignore[untyped-decorator]
 @settings(max_examples=8, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_is_asked_the_answer_is_as_described(case: schemathesis.Case, service: tuple[str, str]) -> None:
+def test_whatever_is_asked_the_answer_is_as_described(case: schemathesis.Case[Any], service: tuple[str, str]) -> None:
     if isinstance(case.query, dict) and "wait" in case.query:
         case.query["wait"] = 0  # nobody has a minute here
     case.call_and_validate(service[0], checks=CHECKS, headers={"Authorization": f"Bearer {service[1]}"})

@@ -82,7 +82,7 @@ def _write(client: Client, segmentation: Segmentation, model: Model, output: str
             _unpack(archive, output)
         return
     if suffix == ".nii.gz":
-        names = {bone.id: bone.name for bone in (*model.bones, *segmentation.bones)}
+        names = {bone.id: bone.name for bone in model.bones} | {bone.id: bone.name for bone in segmentation.bones}
         text = json.dumps({str(id_): names[id_] for id_ in sorted(names)}, indent=1)
         Path(f"{output}.labels.json").write_text(text)
     client.fetch(segmentation.id, output, format=FORMATS[suffix])
