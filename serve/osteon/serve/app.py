@@ -127,9 +127,9 @@ def _away() -> AbstractContextManager[None]:
 
 
 def build(args: ServeSettings) -> serve.Application:
-    """The application of some settings."""
-    settings = args.model_dump(mode="json")
-    replicas = args.segmenters
+    """The application of some settings, or of their fields, as a configuration file has them."""
+    args = ServeSettings.model_validate(args)
+    settings, replicas = args.model_dump(mode="json"), args.segmenters
     segmenter = serve.deployment(
         name=SEGMENTER,
         max_ongoing_requests=IN_REPLICA,
