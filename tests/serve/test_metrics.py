@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from service import LocalFront, write_noise
@@ -116,14 +117,18 @@ def test_what_is_open_lost_and_stopped_is_seen_at_the_desk(
 
         losses = 1
 
-        async def begin(self, _order: Order) -> AsyncIterator[Event]:
+        async def begin(self, order: Order) -> AsyncIterator[Event]:
+            assert order.id == "a1"
             yield Progress(stage="reading", share=0.1)
             while not self.losses:
                 await asyncio.sleep(0.01)
             self.losses -= 1
             raise Lost("killed")
 
-        label_range = finish = begin  # type: ignore[assignment]
+        def label_range(self, order: Order, number: int) -> AsyncIterator[Event]:
+            raise AssertionError(f"range {number} of {order.id}, which was not read")
+
+        finish = begin
 
     monkeypatch.setattr(desk_module, "RETRY_S", 0.0)
     ledger, registry = Ledger(settings.open_store()), Registry()
@@ -161,7 +166,7 @@ def test_a_desk_that_does_not_answer_is_said_to_be_so(settings: ServeSettings) -
 
 def test_numbers_are_for_admins_unless_they_are_public(settings: ServeSettings, tmp_path: Path) -> None:
     keys = tmp_path / "keys.yaml"
-    reader, admin = (add_key(keys, name, frozenset({role})) for name, role in (("r", "read"), ("a", "admin")))
+    reader, admin = add_key(keys, "reader", frozenset({"read"})), add_key(keys, "admin", frozenset({"admin"}))
     for is_public in (False, True):
         auth = settings.guard.auth.model_copy(update={"keys": keys, "public_metrics": is_public})
         closed = settings.model_copy(update={"guard": settings.guard.model_copy(update={"auth": auth})})
@@ -197,6 +202,20 @@ def test_the_page_lists_every_metric_and_no_other() -> None:
         for metric in METRICS
     ]
     assert told == declared
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_what_the_page_asks_prometheus_can_answer(tmp_path: Path) -> None:
+    asked = re.findall(r"^\| [^`|]+ \| `(.+)` \|$", PAGE.read_text(), re.MULTILINE)
+    rules = [{"record": f"page:{number}", "expr": expression} for number, expression in enumerate(asked)]
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "page", "rules": rules}]}))
+    checked = subprocess.run(["promtool", "check", "rules", file], text=True, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
+    known = {sample.name for family in text_string_to_metric_families(filled().text()) for sample in family.samples}
+    named = {name for expression in asked for name in re.findall(r"osteon_\w+", expression)}
+    assert len(asked) > 5
+    assert named <= known
 
 
 def filled() -> Registry:
