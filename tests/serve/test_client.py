@@ -168,7 +168,7 @@ class Shaky:
 
 def test_lost_answers_cost_nothing(app: FastAPI, scan: Path, settings: ServeSettings, tmp_path: Path) -> None:
     shaky = Shaky(app)
-    with serve_locally(shaky) as url, Client(url, patience_s=60) as client:  # type: ignore[arg-type]
+    with serve_locally(shaky) as url, Client(url, patience_s=60) as client:
         id_ = client.send(scan).id
         client.follow(id_)
         client.fetch(id_, tmp_path / "first.nii.gz")  # torn, and asked for again
@@ -251,3 +251,23 @@ def test_a_stores_signed_address_never_sees_the_key(
             client.send(scan)
         bucket.shutdown()
     assert seen == [(None, None, scan.stat().st_size)], "S3 takes neither a second key nor bodies of unknown length"
+
+
+def test_a_scan_goes_to_an_object_store_past_the_service(
+    settings: ServeSettings, scan: Path, s3_url: str, tmp_path: Path
+) -> None:
+    stored = settings.model_copy(update={"store": s3_url})
+    app, asked = new_api(stored, LocalFront(stored)), list[tuple[str, str]]()
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append((scope["method"], scope["path"]))
+        await app(scope, receive, send)
+
+    with serve_locally(watched) as url, Client(url) as client:
+        id_ = client.follow(client.send(scan).id).id
+        client.fetch(id_, tmp_path / "labels.nii.gz")
+        client.delete(id_)
+
+    assert (tmp_path / "labels.nii.gz").stat().st_size > 0
+    assert not [request for request in asked if request[0] == "PUT"], "no byte of the scan came by"
+    assert stored.open_store().list() == []

@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     ignored_auth,
     missing_required_header,
+    negative_data_rejection,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
@@ -35,6 +36,7 @@ CHECKS = [
     response_schema_conformance,
     ignored_auth,
     missing_required_header,
+    negative_data_rejection,
     unsupported_method,
 ]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from fastapi import FastAPI
 from seaweed import free_ports
+from starlette.types import ASGIApp
 
 START_S = 60.0
 
 
 @contextmanager
-def serve_locally(app: FastAPI, port: int | None = None) -> Iterator[str]:
+def serve_locally(app: ASGIApp, port: int | None = None) -> Iterator[str]:
     """Its address, while it answers."""
     port = port or free_ports(1)[0]
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off", ws="none")
