@@ -21,7 +21,7 @@ from osteon.serve.segmenter import Event, Segmenter
 from osteon.serve.settings import ServeSettings
 from osteon.telemetry.metrics import Note, replay
 
-START_S = 180.0  # until it answers, on a busy machine
+START_S = 300.0  # until it answers, on a busy machine
 
 
 def write_noise(path: Path, depth: int = 40, side: int = 24, seed: int = 0) -> Path:
