@@ -128,8 +128,7 @@ def run_board(board: Board, order: Callable[[TrialKey], TrialOrder], ended: Call
                 search_alg=BoardSearcher(board, order, ended),
                 scheduler=BoardScheduler(board),
                 num_samples=-1,
-                # The next trial need not import everything again. Those that waited at rungs cannot hand their process on:
-                # tried, and a sweep with a scheduler came to a standstill.
+                # The next trial need not import everything again. Not tried to its end: trials that wait at rungs.
                 reuse_actors=not board.race.has_rungs,
                 trial_dirname_creator=_name,
                 trial_name_creator=_name,
