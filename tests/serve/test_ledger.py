@@ -1,3 +1,4 @@
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -119,3 +120,18 @@ def test_a_scan_that_nobody_asked_for_is_deleted_after_a_while(ledger: Ledger) -
     assert ledger.forget_unclaimed(24.0) == 1
     assert ledger.store.list("uploads") == ["uploads/asked/scan.nii", "uploads/fresh/scan.nii"]
     assert ledger.store.list_children("unclaimed") == ["fresh"]
+
+
+def test_what_a_kill_left_half_received_is_deleted_after_a_while(tmp_path: Path) -> None:
+    ledger = Ledger(open_store(str(tmp_path / "store")))
+    with ledger.receiving() as folder:
+        (folder / "scan.nii").write_bytes(b"half")
+        left = folder.with_name(f"{folder.name}-left")
+        folder.rename(left)
+        folder.mkdir()
+    ledger.forget_unclaimed(24.0)
+    assert left.exists()
+    os.utime(left, (0, 0))
+    ledger.forget_unclaimed(24.0)
+    assert not left.exists()
+    assert not folder.exists()

@@ -106,8 +106,8 @@ class Api:
         """Ask for the bones of a scan: JSON that names it, a form with it, or the scan itself with ?filename=."""
         await self._check_room()
         owner = owner_of(request)
-        with self._receiving() as scratch:
-            received = await receive(request, Path(scratch))
+        with self._ledger.receiving() as scratch:
+            received = await receive(request, scratch)
             order = await asyncio.to_thread(self._accept, received, owner, idempotency_key)
         request.state.segmentation_id = order.id  # for the audit
         await self._front.take(order.id)
@@ -187,8 +187,8 @@ class Api:
     async def upload(self, request: Request, id: str) -> Response:
         """Take in a scan that was announced, where the store cannot do it by itself."""
         key = upload_key(id)
-        with self._receiving() as scratch:
-            path = Path(scratch, key.rpartition("/")[2])
+        with self._ledger.receiving() as scratch:
+            path = scratch / key.rpartition("/")[2]
             await receive_file(request, path)
             await asyncio.to_thread(self._ledger.store.take_file, key, path)
         return Response(status_code=204)
@@ -206,13 +206,6 @@ class Api:
         """The numbers of the whole service for Prometheus, whichever replica answers."""
         await _answered(self.numbers.deliver())
         return Response(await _answered(self._front.metrics()), media_type=MEDIA_TYPE)
-
-    def _receiving(self) -> tempfile.TemporaryDirectory[str]:
-        """A folder for what is being sent: on the store's own disk if it has one, so that nothing is copied there."""
-        place = self._ledger.store.local_path
-        if place is not None:
-            place.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".receiving-", dir=place, ignore_cleanup_errors=True)
 
     async def _check_room(self) -> None:
         if await self._num_open() >= self._settings.max_open:

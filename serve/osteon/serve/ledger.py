@@ -17,13 +17,20 @@ hour, and never an order that nobody looks at.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from osteon.core.errors import BadInput, Conflict
 from osteon.serve.schemas import Order, Segmentation, Standing, now
 from osteon.storage.stores import Store
 
+RECEIVING = ".osteon-receiving-"
 _LAST_MS = 9_999_999_999_999  # the year 2286: times count down from here, so that names sort newest first
 
 
@@ -153,11 +160,29 @@ class Ledger:
         stale = [name for name in self.store.list_children("unclaimed") if self._age_h(f"unclaimed/{name}") > hours]
         # A kill between accepting an order and taking its scan off this list must not cost the scan.
         asked_for = {self._upload_of(name) for name in self.store.list_children("orders")} if stale else set()
+        self._sweep_received(hours)
         for name in stale:
             if name not in asked_for:
                 self.store.delete(f"uploads/{name}")
             self.store.delete(f"unclaimed/{name}")
         return len(set(stale) - asked_for)
+
+    @contextmanager
+    def receiving(self) -> Iterator[Path]:
+        """A folder for what is being sent: on the store's own disk if it has one, so that nothing is copied there."""
+        place = self.store.local_path
+        if place is not None:
+            place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=RECEIVING, dir=place, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+
+    def _sweep_received(self, hours: float) -> None:
+        """Delete what killed processes left half-received."""
+        place = self.store.local_path or Path(tempfile.gettempdir())
+        for folder in place.glob(f"{RECEIVING}*"):
+            with suppress(OSError):
+                if time.time() - folder.stat().st_mtime > hours * 3600:
+                    shutil.rmtree(folder)
 
     def _upload_of(self, name: str) -> str:
         try:
