@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from osteon.data.preprocess import ModelGrid
 from osteon.inference.windows import StreamSpec
 from osteon.models.build import build
 from osteon.models.volume_specs import UNet3dSpec
-from osteon.recipes.bundle import save_bundle
+from osteon.recipes.bundle import ensemble_of, load_bundle, save_bundle
 from osteon.recipes.recipe import Recipe
 from osteon.serve.settings import ServeSettings
 from osteon.storage.stores import open_store
@@ -35,6 +36,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def coarse_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same for whole bodies, in a second."""
     return write_model(tmp_path_factory.mktemp("coarse"), spacing_mm=6.0, side=32)
+
+
+@pytest.fixture(scope="session")
+def ensemble(model: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two networks whose probabilities are averaged, as `osteon sweep best` leaves them."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    first = load_bundle(model)
+    torch.manual_seed(1)
+    second = replace(first, network=build(first.recipe.model, num_classes=len(TABLE) + 1).eval())
+    recipe, table, network = ensemble_of([first, second])
+    save_bundle(open_store(str(folder)), "", recipe, table, network, {})
+    return str(folder)
 
 
 def write_model(folder: Path, spacing_mm: float, side: int) -> str:

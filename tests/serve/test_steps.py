@@ -93,6 +93,21 @@ def test_ranges_give_the_same_labels_as_the_whole(desktop: Desktop, tmp_path: Pa
     assert done.bones
 
 
+def test_an_ensemble_is_a_model_like_any(settings: ServeSettings, ensemble: str, tmp_path: Path) -> None:
+    bundle = load_bundle(ensemble)
+    desktop = Desktop(settings, LoadedModel(bundle, segmenter_of(bundle, "torch"), threading.Lock()))
+    file = write_noise(tmp_path / "long.nii.gz", depth=150)
+    work = desktop.work(file)
+
+    split = work.begin(silent)
+    assert isinstance(split, Split)
+    for number in range(len(split.ranges)):
+        work.label_range(number, silent)
+    work.finish(silent)
+
+    assert np.array_equal(labels_of(work), desktop.expected(file, tmp_path))
+
+
 def test_a_step_that_is_done_again_changes_nothing_and_computes_nothing(desktop: Desktop, tmp_path: Path) -> None:
     work = desktop.work(write_noise(tmp_path / "long.nii.gz", depth=150))
     split = work.begin(silent)
