@@ -123,6 +123,18 @@ def test_a_scan_that_kills_every_replica_is_given_up(ledger: Ledger) -> None:
     assert len(crew.asked) == MAX_LOSSES + 1
 
 
+def test_a_store_that_does_not_answer_a_step_is_asked_again(ledger: Ledger) -> None:
+    away = StoreError("store-unreachable", "no answer")
+    assert carried(ledger, Script([away, away, DONE])).state == "done"
+
+    crew = Script([away] * (MAX_LOSSES + 1))
+    ledger.forget(ledger.order("a1"))
+    segmentation = carried(ledger, crew)
+    assert segmentation.state == "failed"
+    assert segmentation.problem is not None
+    assert segmentation.problem.code == "store-unreachable"
+
+
 def test_a_refusal_is_told_with_its_reason_and_not_tried_again(ledger: Ledger) -> None:
     split = Split(ranges=((0, 5), (5, 9)), seconds=Seconds())
     refusal = BadScan("missing-slice", "slice 7 is missing", remedy="send it")

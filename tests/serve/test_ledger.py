@@ -135,3 +135,23 @@ def test_what_a_kill_left_half_received_is_deleted_after_a_while(tmp_path: Path)
     ledger.forget_unclaimed(24.0)
     assert not left.exists()
     assert not folder.exists()
+
+
+def test_an_order_that_was_deleted_is_cancelled_for_whoever_still_follows_it(ledger: Ledger) -> None:
+    order = ledger.accept(an_order())
+    assert ledger.standing(order).state == "accepted"
+    ledger.forget(order)
+    assert ledger.standing(order).state == "cancelled"
+
+
+def test_what_a_step_puts_for_a_deleted_order_is_deleted_too(ledger: Ledger) -> None:
+    kept, gone = ledger.accept(an_order("a1")), ledger.accept(an_order("a2"))
+    ledger.forget(gone)
+    for order in (kept, gone):
+        ledger.store.write_bytes(f"results/{order.id}.zarr/zarr.json", b"{}")
+        ledger.store.write_bytes(f"work/{order.id}/part-0.npz", b"labels")
+        ledger.store.write_bytes(f"standings/{order.id}.json", b"{}")
+
+    assert ledger.forget_orphans() == 1
+    assert not [key for key in ledger.store.list() if "a2" in key]
+    assert len([key for key in ledger.store.list() if "a1" in key]) == 6

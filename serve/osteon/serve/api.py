@@ -32,6 +32,7 @@ from osteon.serve.openapi import description_of
 from osteon.serve.problems import TryLater
 from osteon.serve.receiving import Received, receive, receive_file
 from osteon.serve.schemas import (
+    ENDED,
     Format,
     Model,
     ModelList,
@@ -113,7 +114,7 @@ class Api:
         await self._front.take(order.id)
         segmentation = await self._waited(order, wait)
         response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/segmentations/{order.id}"
-        response.status_code = 200 if segmentation.problem or segmentation.formats else 202
+        response.status_code = 200 if segmentation.state in ENDED else 202
         return segmentation
 
     async def get(self, request: Request, id: str) -> Segmentation:  # the path's own name

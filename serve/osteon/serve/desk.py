@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from osteon.core.errors import BadScan, OsteonError
+from osteon.core.errors import BadScan, OsteonError, StoreError
 from osteon.serve.audit import request_id
 from osteon.serve.ledger import Ledger, NotFound
 from osteon.serve.problems import Problem
@@ -34,7 +34,7 @@ from osteon.telemetry.metrics import (
 
 LOOK_S = 2.0  # between looks at the ledger for orders that nobody told of
 WRITE_S = 0.5  # between notes of how far an order is
-FORGET_S = 60.0  # between looks for what was kept long enough
+FORGET_S = 600.0  # between looks for what was kept long enough
 UNCLAIMED_H = 24.0  # a scan that was sent is kept so long for somebody to ask for its bones
 MAX_LOSSES = 5  # times that a step is given to another replica
 STEPS_AT_ONCE = 8  # given to the crew by default; more than it can do, so that Ray Serve sees that steps wait
@@ -107,6 +107,7 @@ class Desk:
         if time.monotonic() - self._forgotten > FORGET_S:
             self._forgotten = time.monotonic()
             await asyncio.to_thread(self._ledger.forget_unclaimed, UNCLAIMED_H)
+            await asyncio.to_thread(self._ledger.forget_orphans)
             if self._keep_hours is not None:
                 await asyncio.to_thread(self._ledger.forget_older, self._keep_hours)
 
@@ -115,7 +116,7 @@ class Desk:
         if id_ not in self._carried:
             task = asyncio.create_task(self._carry(id_))
             self._carried[id_] = task
-            task.add_done_callback(lambda _: self._put_down(id_))
+            task.add_done_callback(lambda ended: self._put_down(id_, ended))
 
     async def drop(self, id_: str) -> None:
         """Stop carrying an order; its steps stop when they next tell of their progress."""
@@ -139,7 +140,9 @@ class Desk:
         self._numbers.record(ORDERS_OPEN, len(self._carried))
         self._numbers.record(OLDEST_ORDER_SECONDS, max(0.0, (time_now - oldest).total_seconds()))
 
-    def _put_down(self, id_: str) -> None:
+    def _put_down(self, id_: str, ended: asyncio.Task[None]) -> None:
+        if not ended.cancelled() and (error := ended.exception()) is not None:
+            log.warning("order %s is put down, to be taken up again: %s", id_, error)
         self._carried.pop(id_, None)
         self._since.pop(id_, None)
 
@@ -173,10 +176,9 @@ class _Carrying:
             done = await self._through_steps()
         except OsteonError as error:
             await self._end(state="failed", problem=Problem.of(error))
-        except Exception:
+        except Exception as error:  # ours: the order must end, and its owner be told, all the same
             log.exception("order %s failed", self._order.id)
-            failure = OsteonError("internal", "the segmentation failed inside the service", where=self._order.id)
-            await self._end(state="failed", problem=Problem.of(failure))
+            await self._end(state="failed", problem=Problem.of(error))
         else:
             seconds = done.seconds.model_copy(update={"waiting": max(0.0, self._waited)}).rounded()
             await self._end(
@@ -233,7 +235,9 @@ class _Carrying:
     async def _insist(
         self, name: str, step: Callable[[], AsyncIterator[Event]], note: Callable[[Progress], Awaitable[None]]
     ) -> Outcome:
-        """Do a step, again while its replica is lost."""
+        """Do a step, again while its replica is lost or a store does not answer."""
+        what = f"{MAX_LOSSES + 1} replicas were lost over this scan, perhaps for want of memory"
+        refusal: OsteonError = BadScan("lost-replicas", what, where=self._order.id)
         for losses in range(MAX_LOSSES + 1):
             try:
                 async with self._turns.turn(self._order.owner):
@@ -241,9 +245,11 @@ class _Carrying:
             except Lost as error:
                 self._numbers.record(STEPS_LOST, 1, name)
                 log.warning("order %s: a replica was lost (%d): %s", self._order.id, losses + 1, error)
+            except StoreError as error:
+                refusal = error
+                log.warning("order %s: a store does not answer (%d): %s", self._order.id, losses + 1, error)
             await asyncio.sleep(RETRY_S * losses)
-        what = f"{MAX_LOSSES + 1} replicas were lost over this scan, perhaps for want of memory"
-        raise BadScan("lost-replicas", what, where=self._order.id)
+        raise refusal
 
     async def _note(self, progress: Progress) -> None:
         if progress.stage != self._standing.state or time.monotonic() - self._written > WRITE_S:

@@ -90,11 +90,13 @@ class Ledger:
         return order
 
     def standing(self, order: Order) -> Standing:
-        """How far an order is."""
+        """How far an order is; cancelled if it was deleted meanwhile."""
         try:
             return Standing.model_validate_json(self.store.read_bytes(f"standings/{order.id}.json"))
         except FileNotFoundError:
-            return Standing(updated=order.created)
+            if self.store.exists(f"orders/{order.id}.json"):
+                return Standing(updated=order.created)
+            return Standing(state="cancelled", updated=now())
 
     def segmentation(self, order: Order) -> Segmentation:
         """An order as its owner sees it."""
@@ -166,6 +168,17 @@ class Ledger:
                 self.store.delete(f"uploads/{name}")
             self.store.delete(f"unclaimed/{name}")
         return len(set(stale) - asked_for)
+
+    def forget_orphans(self) -> int:
+        """Delete what a step that was under way put for an order after that was deleted; how many orders left some."""
+        folders = ("results", "work", "standings")
+        found = {name.partition(".")[0] for folder in folders for name in self.store.list_children(folder)}
+        # Listed last: an order is put before anything else of it.
+        orphans = found - {name.removesuffix(".json") for name in self.store.list_children("orders")}
+        for id_ in orphans:
+            for key in (f"results/{id_}.zarr", f"work/{id_}", f"standings/{id_}.json"):
+                self.store.delete(key)
+        return len(orphans)
 
     @contextmanager
     def receiving(self) -> Iterator[Path]:

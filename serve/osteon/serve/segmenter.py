@@ -79,6 +79,9 @@ class Segmenter:
             yield await running
         except OsteonError as refusal:
             yield refusal
+        except Exception:  # ours, and no reason to believe that another replica would fare better
+            log.exception("order %s: %s failed", id_, name)
+            yield OsteonError("internal", "the segmentation failed inside the service", where=id_)
         finally:
             is_left.set()
 
