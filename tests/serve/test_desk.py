@@ -97,7 +97,7 @@ def test_an_order_in_the_ledger_is_found_and_carried_out(ledger: Ledger) -> None
 
 def test_ranges_are_labelled_and_then_joined(ledger: Ledger) -> None:
     split = Split(ranges=((0, 5), (5, 9)), seconds=Seconds(reading=2))
-    crew = Script([split], [RangeDone(seconds=1), RangeDone(seconds=1)])
+    crew = Script([split], [RangeDone(), RangeDone()])
     segmentation = carried(ledger, crew)
 
     assert segmentation.state == "done"
@@ -107,7 +107,7 @@ def test_ranges_are_labelled_and_then_joined(ledger: Ledger) -> None:
 
 def test_a_step_whose_replica_dies_is_given_to_another(ledger: Ledger) -> None:
     split = Split(ranges=((0, 5),), seconds=Seconds())
-    crew = Script([Lost, Lost, split], [Lost, RangeDone(seconds=1)])
+    crew = Script([Lost, Lost, split], [Lost, RangeDone()])
 
     assert carried(ledger, crew).state == "done"
     assert crew.asked == ["begin a1"] * 3 + ["range 0"] * 2 + ["finish"]

@@ -44,6 +44,11 @@ class Label:
         red, green, blue = colorsys.hsv_to_rgb(self.id * 0.618034 % 1.0, saturation, value)
         return (round(255 * red), round(255 * green), round(255 * blue), 255)
 
+    @property
+    def color(self) -> str:
+        """The same as the web writes it: ``#rrggbb``."""
+        return f"#{bytes(self.rgba[:3]).hex()}"
+
 
 @dataclass(frozen=True)
 class LabelTable:

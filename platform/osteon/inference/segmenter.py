@@ -57,7 +57,29 @@ class Segmenter:
             on_progress: called with the windows done and the windows there are.
             levels: the stored pyramid of ``image``, level 0 first, if there is one.
         """
-        labels = np.empty(image.grid.shape, dtype=self.table.dtype)
+        labels = self.label(image, zones, on_progress, levels=levels)
+        return postprocess(labels, self.postprocess, image.grid.spacing_mm)
+
+    def label(
+        self,
+        image: Volume,
+        zones: Zones | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+        *,
+        levels: Sequence[Volume] = (),
+        z_range: tuple[int, int] | None = None,
+    ) -> Labels:
+        """The same of a range of planes, before anything is mended: parts that are joined are those of the whole.
+
+        Args:
+            image: HU, level 0.
+            zones: the zone map of level 0; without it no window is skipped.
+            on_progress: called with the windows done and the windows there are.
+            levels: the stored pyramid of ``image``, level 0 first, if there is one.
+            z_range: planes wanted, start and stop; all by default.
+        """
+        first, stop = z_range or (0, image.grid.shape[0])
+        labels = np.empty((stop - first, *image.grid.shape[1:]), dtype=self.table.dtype)
         ids = self.table.id_of_class()
         blocks = stream_labels(
             image,
@@ -66,10 +88,11 @@ class Segmenter:
             self.intensity,
             self.grid,
             zones=zones,
+            z_range=(first, stop),
             on_progress=on_progress,
             levels=levels,
             twins=twin_classes(self.table),
         )
         for z, block in blocks:
-            labels[z : z + len(block)] = ids[block]
-        return postprocess(labels, self.postprocess, image.grid.spacing_mm)
+            labels[z - first : z - first + len(block)] = ids[block]
+        return labels

@@ -11,7 +11,7 @@ import numpy as np
 from osteon.core.errors import BadInput, BadScan
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable
-from osteon.core.volume import Volume, Zones
+from osteon.core.volume import Array, Volume, Zones
 from osteon.data.prepare import Guide, PrepareSpec
 from osteon.inference.in_memory import InMemoryVolume, zones_of
 from osteon.inference.postprocess import Labels
@@ -102,7 +102,7 @@ def segment_scan(
     return segmenter.segment(scan.image, scan.zones, on_progress, levels=scan.levels), segmenter.table
 
 
-def volumes_ml(labels: Labels, table: LabelTable, grid: Grid) -> dict[str, float]:
+def volumes_ml(labels: Array, table: LabelTable, grid: Grid) -> dict[str, float]:
     """Millilitres by bone, of the bones that were found."""
     voxels = np.bincount(labels.ravel(), minlength=table.labels[-1].id + 1)
     voxel_ml = float(np.prod(grid.spacing_mm)) / 1000

@@ -142,8 +142,7 @@ def _write_measures(result: Result, path: Path) -> None:
     case, bones = result.case, []
     for bone in measure_bones(result.labels(), case.grid, case.table, hu=result.hu(), cortex_hu=CORTEX_HU):
         [label] = case.table.subset([bone.measures.id]).labels
-        color = f"#{bytes(label.rgba[:3]).hex()}"
-        bones.append({**bone.measures.model_dump(mode="json"), "color": color})
+        bones.append({**bone.measures.model_dump(mode="json"), "color": label.color})
     model = {"name": result.model.name, "digest": result.model.version}
     path.write_text(json.dumps({"id": result.id, "model": model, "cortex_hu": CORTEX_HU, "bones": bones}), "utf-8")
 

@@ -7,7 +7,6 @@ import torch
 from osteon.models.build import build
 from osteon.recipes.bundle import read_card
 from osteon.serve.schemas import Model, ModelBone
-from osteon.serve.steps import color_of
 
 
 def describe(name: str, url: str) -> Model:
@@ -25,5 +24,5 @@ def describe(name: str, url: str) -> Model:
         description=card.recipe.description,
         spacing_mm=card.recipe.grid.spacing_mm,
         parameters=sum(weight.numel() for weight in network.parameters()),
-        bones=tuple(ModelBone(name=bone.name, id=bone.id, color=color_of(bone)) for bone in card.table.labels),
+        bones=tuple(ModelBone(name=bone.name, id=bone.id, color=bone.color) for bone in card.table.labels),
     )

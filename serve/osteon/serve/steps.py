@@ -23,13 +23,11 @@ from pydantic import BaseModel, ConfigDict
 
 from osteon.core.errors import BadInput, CorruptData
 from osteon.core.geometry import Grid
-from osteon.core.labels import Label, LabelTable, canonical_name
-from osteon.core.volume import Volume, Zones
-from osteon.inference.mirror import twin_classes
+from osteon.core.labels import LabelTable, canonical_name
+from osteon.core.volume import Array, Volume, Zones
 from osteon.inference.postprocess import Labels, postprocess
 from osteon.inference.prepared import must_prepare
 from osteon.inference.segmenter import Segmenter
-from osteon.inference.stream import stream_labels
 from osteon.recipes.apply import OpenedScan, read_scan, segment_scan, stored_scan, volumes_ml
 from osteon.recipes.bundle import Bundle
 from osteon.serve.endings import CASE
@@ -66,8 +64,6 @@ class Split(_Event):
 
 class RangeDone(_Event):
     """The labels of a range are in the store."""
-
-    seconds: float
 
 
 class Done(_Event):
@@ -156,22 +152,17 @@ class Work:
 
     def label_range(self, number: int, report: Report) -> RangeDone:
         """Label the planes of one range and keep them."""
-        kept = self._kept()
-        if kept is None:
-            raise CorruptData("no-scan-kept", "the scan that was read is gone", where=self.order.id)
-        started, key = time.perf_counter(), f"{self._folder}/part-{number}.npz"
+        kept, key = self._kept_for_sure(), f"{self._folder}/part-{number}.npz"
         if not self.store.exists(key):
             scan = self._stored(kept)
             self.store.write_bytes(key, _packed(self._labelled(scan, kept.ranges[number], report)))
-        return RangeDone(seconds=time.perf_counter() - started)
+        return RangeDone()
 
     def finish(self, report: Report) -> Done:
         """Put the parts together, mend them and commit the result."""
         if (done := self._done()) is not None:
             return done
-        kept = self._kept()
-        if kept is None:
-            raise CorruptData("no-scan-kept", "the scan that was read is gone", where=self.order.id)
+        kept = self._kept_for_sure()
         report(Progress(stage="finishing", share=0))
         parts = [_unpacked(self.store.read_bytes(f"{self._folder}/part-{k}.npz")) for k in range(len(kept.ranges))]
         scan, segmenter = self._stored(kept), self.model.segmenter
@@ -239,6 +230,12 @@ class Work:
         except FileNotFoundError:
             return None
 
+    def _kept_for_sure(self) -> Kept:
+        kept = self._kept()
+        if kept is None:
+            raise CorruptData("no-scan-kept", "the scan that was read is gone", where=self.order.id)
+        return kept
+
     def _stored(self, kept: Kept) -> OpenedScan:
         """The scan in the store; with the zones of the file it was, so that the same windows are left out."""
         scan = stored_scan(kept.case)
@@ -250,24 +247,13 @@ class Work:
         return replace(scan, zones=Zones((z, y, x), low, high, np.zeros((*low.shape, 0), dtype=np.uint8)))
 
     def _labelled(self, scan: OpenedScan, planes: tuple[int, int], report: Report) -> Labels:
-        segmenter = self.model.segmenter
-        ids, first = segmenter.table.id_of_class(), planes[0]
-        labels = np.empty((planes[1] - first, *scan.image.grid.shape[1:]), dtype=segmenter.table.dtype)
+        def count(done: int, total: int) -> None:
+            report(Progress(stage="segmenting", share=done / total))
+
         with self.model.lock:
             begun = time.perf_counter()
-            for z, block in stream_labels(
-                scan.image,
-                segmenter.backend,
-                segmenter.spec,
-                segmenter.intensity,
-                segmenter.grid,
-                zones=scan.zones,
-                z_range=planes,
-                on_progress=lambda done, total: report(Progress(stage="segmenting", share=done / total)),
-                levels=scan.levels,
-                twins=twin_classes(segmenter.table),
-            ):
-                labels[z - first : z - first + len(block)] = ids[block]
+            segmenter = self.model.segmenter
+            labels = segmenter.label(scan.image, scan.zones, count, levels=scan.levels, z_range=planes)
             self._count(labels, begun)
         return labels
 
@@ -308,19 +294,13 @@ def result_case(store: Store, id_: str) -> StoredCase | None:
         return None
 
 
-def bones_of(labels: npt.NDArray[np.generic], table: LabelTable, grid: Grid) -> tuple[Bone, ...]:
+def bones_of(labels: Array, table: LabelTable, grid: Grid) -> tuple[Bone, ...]:
     """The bones that were found, in order of id."""
-    volumes = volumes_ml(labels, table, grid)  # type: ignore[arg-type]  # ids, whichever their width
-    by_name = {label.name: label for label in table.labels}
+    volumes = volumes_ml(labels, table, grid)
+    found = (label for label in table.labels if label.name in volumes)
     return tuple(
-        Bone(name=name, id=by_name[name].id, volume_ml=ml, color=color_of(by_name[name]))
-        for name, ml in volumes.items()
+        Bone(name=label.name, id=label.id, volume_ml=volumes[label.name], color=label.color) for label in found
     )
-
-
-def color_of(label: Label) -> str:
-    """A bone's colour as the web writes it."""
-    return "#" + "".join(f"{value:02x}" for value in label.rgba[:3])
 
 
 def _wanted(table: LabelTable, names: Sequence[str] | None) -> LabelTable:
