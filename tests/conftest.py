@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share: the folder of real scans, a real S3 server."""
+"""Fixtures that several rooms share: the folder of real scans, a real S3 server, a real Ray cluster."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ray_cluster import RayCluster, ray_cluster
 from seaweed import S3Server, serve
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and the commands that they start with them.
@@ -38,3 +39,10 @@ def s3_url(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     return f"s3://{s3.bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RayCluster]:
+    """A Ray cluster of one node with a jobs server and a token; tests that need another node add it, and kill it."""
+    with ray_cluster() as running:
+        yield running
