@@ -13,6 +13,7 @@ from service import LocalFront, write_noise
 from osteon.recipes.apply import read_scan, segment_scan
 from osteon.recipes.bundle import load_bundle, segmenter_of
 from osteon.serve.api import new_api, upload_id, upload_key
+from osteon.serve.front import DeskAway
 from osteon.serve.keys import add_key
 from osteon.serve.ledger import Ledger, NotFound
 from osteon.serve.settings import ServeSettings
@@ -239,10 +240,19 @@ def test_an_uploads_id_is_its_key() -> None:
 
 
 def test_an_accepted_order_is_in_the_store_before_the_answer(settings: ServeSettings, scan: Path) -> None:
-    class Deaf(LocalFront):
+    class Away(LocalFront):
         async def take(self, id_: str) -> None:
-            """The desk is dead just now."""
+            raise DeskAway("queue-full", "the desk does not answer")
 
-    with TestClient(new_api(settings, Deaf(settings)), base_url="http://127.0.0.1") as api:
+        async def drop(self, id_: str) -> None:
+            await self.take(id_)
+
+        async def num_open(self) -> int:
+            raise DeskAway("queue-full", "the desk does not answer")
+
+    with TestClient(new_api(settings, Away(settings)), base_url="http://127.0.0.1") as api:
         id_ = api.post("/v1/segmentations", files={"scan": (scan.name, scan.read_bytes())}).json()["id"]
-    assert Ledger(settings.open_store()).open_ids() == [id_]
+        assert Ledger(settings.open_store()).open_ids() == [id_]
+        assert api.get("/readyz").status_code == 503
+        assert api.delete(f"/v1/segmentations/{id_}").status_code == 204
+    assert Ledger(settings.open_store()).open_ids() == []

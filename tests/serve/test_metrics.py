@@ -20,6 +20,7 @@ from osteon.serve import desk as desk_module
 from osteon.serve.api import new_api
 from osteon.serve.audit import HEADER, WithRequestId
 from osteon.serve.desk import Desk, Lost
+from osteon.serve.front import DeskAway
 from osteon.serve.keys import add_key
 from osteon.serve.ledger import Ledger
 from osteon.serve.metrics import Registry
@@ -156,12 +157,12 @@ def test_what_is_open_lost_and_stopped_is_seen_at_the_desk(
 def test_a_desk_that_does_not_answer_is_said_to_be_so(settings: ServeSettings) -> None:
     class Dead(LocalFront):
         async def metrics(self) -> str:
-            raise RuntimeError("secret")
+            raise DeskAway("queue-full", "the desk does not answer", retry_after_s=5)
 
     with served(settings, Dead(settings)) as api:
         answer = api.get("/metrics")
     assert (answer.status_code, answer.json()["code"]) == (503, "queue-full")
-    assert "secret" not in answer.text
+    assert answer.headers["retry-after"] == "5"
 
 
 def test_numbers_are_for_admins_unless_they_are_public(settings: ServeSettings, tmp_path: Path) -> None:

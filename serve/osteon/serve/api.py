@@ -8,10 +8,11 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated
 
 from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
@@ -23,6 +24,7 @@ from osteon.serve.audit import request_id
 from osteon.serve.auth import caller_of
 from osteon.serve.endings import suffix_of
 from osteon.serve.formats import Result, ResultFile, write_result, write_scan_file
+from osteon.serve.front import DeskAway, Front
 from osteon.serve.guard import install_guards
 from osteon.serve.intake import Intake
 from osteon.serve.ledger import Ledger, NotFound
@@ -47,7 +49,6 @@ from osteon.serve.settings import ServeSettings
 from osteon.serve.sources import check_source
 from osteon.serve.steps import result_case
 from osteon.storage.export.dicom_seg import Algorithm
-from osteon.telemetry.metrics import Note
 
 PAGE = Path(__file__).with_name("static")
 POLL_S = 0.25  # between looks at an order that somebody waits for
@@ -55,31 +56,6 @@ SILENT_S = 15.0  # longest silence of a stream of events, so that no proxy close
 UPLOAD_S = 3600  # an announced upload is taken for so long
 COUNT_S = 2.0  # the number of open orders may be so old
 MAX_WAIT_S = 60.0
-T = TypeVar("T")
-
-
-class Front(Protocol):
-    """Who stands behind the API."""
-
-    async def take(self, id_: str) -> None:
-        """Tell the desk of an order; it would find it by itself a little later."""
-        ...
-
-    async def drop(self, id_: str) -> None:
-        """Tell the desk to leave an order."""
-        ...
-
-    async def num_open(self) -> int:
-        """Orders that are not over."""
-        ...
-
-    async def tell(self, notes: Sequence[Note]) -> None:
-        """Bring numbers to the desk, which keeps those of the whole service."""
-        ...
-
-    async def metrics(self) -> str:
-        """These numbers, in Prometheus' text format."""
-        ...
 
 
 class Api:
@@ -111,7 +87,8 @@ class Api:
             received = await receive(request, scratch)
             order = await asyncio.to_thread(self._accept, received, owner, idempotency_key)
         request.state.segmentation_id = order.id  # for the audit
-        await self._front.take(order.id)
+        with suppress(DeskAway):  # it finds the order by itself
+            await self._front.take(order.id)
         segmentation = await self._waited(order, wait)
         response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/segmentations/{order.id}"
         response.status_code = 200 if segmentation.state in ENDED else 202
@@ -158,7 +135,8 @@ class Api:
     async def delete(self, request: Request, id: str) -> Response:
         """Stop a segmentation if it is under way, and delete its scan and its result."""
         order = await self._order(request, id)
-        await self._front.drop(order.id)
+        with suppress(DeskAway):  # it leaves what is gone from the ledger
+            await self._front.drop(order.id)
         await asyncio.to_thread(self._ledger.forget, order)
         return Response(status_code=204)
 
@@ -200,13 +178,13 @@ class Api:
 
     async def readyz(self) -> dict[str, str]:
         """Whether orders are carried out."""
-        await _answered(self._front.num_open())
+        await self._front.num_open()
         return {"status": "ready"}
 
     async def metrics(self) -> Response:
         """The numbers of the whole service for Prometheus, whichever replica answers."""
-        await _answered(self.numbers.deliver())
-        return Response(await _answered(self._front.metrics()), media_type=MEDIA_TYPE)
+        await self.numbers.deliver()
+        return Response(await self._front.metrics(), media_type=MEDIA_TYPE)
 
     async def _check_room(self) -> None:
         if await self._num_open() >= self._settings.max_open:
@@ -218,7 +196,7 @@ class Api:
         if time.monotonic() - self._counted > COUNT_S:
             try:
                 self._open = await self._front.num_open()
-            except Exception:
+            except DeskAway:
                 self._open = len(await asyncio.to_thread(self._ledger.open_ids))
             self._counted = time.monotonic()
         return self._open
@@ -332,19 +310,6 @@ def new_api(settings: ServeSettings, front: Front) -> FastAPI:
     install_guards(app, settings.guard)
     app.add_middleware(Measured, numbers=api.numbers)
     return app
-
-
-async def _answered(asked: Awaitable[T]) -> T:
-    """What the desk says.
-
-    Raises:
-        TryLater: ``queue-full``: it does not answer.
-    """
-    try:
-        async with asyncio.timeout(5):
-            return await asked
-    except Exception:
-        raise TryLater("queue-full", "the desk does not answer", remedy="wait", retry_after_s=5) from None
 
 
 async def page() -> FileResponse:

@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from osteon.serve.api import Front, new_api
+from osteon.serve.api import new_api
 from osteon.serve.audit import open_log
 from osteon.serve.crew import RayCrew
 from osteon.serve.desk import Desk
 from osteon.serve.ledger import Ledger
 from osteon.serve.metrics import Everywhere, Registry
+from osteon.serve.ray_front import RayFront
 from osteon.serve.ray_metrics import RayRecorder
 from osteon.serve.segmenter import Segmenter
 from osteon.serve.settings import ServeSettings
@@ -34,7 +32,6 @@ from osteon.telemetry.metrics import Note, replay
 
 API, DESK, SEGMENTER = "Api", "Desk", "Segmenter"
 STEPS_FOR_EACH = 4  # replica that there may be: given at once, so that Ray Serve sees that steps wait
-PATIENCE_S = 2.0  # of the Api with a desk that does not answer
 IN_REPLICA = 2  # steps that one has at once: while one computes, another reads or writes
 QUEUED = 2.0  # steps for each replica, under way or waiting, before another one is started
 
@@ -52,10 +49,9 @@ class DeskReplica:
         self._desk = Desk(ledger, crew, checked.keep_hours, steps_at_once, self._numbers)
         self._running = asyncio.get_running_loop().create_task(self._desk.run())
 
-    async def take(self, id_: str) -> int:
-        """Begin to carry an order; how many are being carried."""
+    async def take(self, id_: str) -> None:
+        """Begin to carry an order."""
         self._desk.take(id_)
-        return self._desk.num_carried
 
     async def drop(self, id_: str) -> None:
         """Stop carrying an order."""
@@ -86,44 +82,6 @@ class SegmenterReplica(Segmenter):
     def __init__(self, settings: dict[str, Any]) -> None:
         open_log()
         super().__init__(settings)
-
-
-class RayFront(Front):
-    """The desk as the API sees it, through Ray Serve. While it is being replaced, nobody waits for it."""
-
-    def __init__(self, desk: DeploymentHandle[Any]) -> None:
-        self._desk = desk
-
-    async def take(self, id_: str) -> None:
-        """Tell the desk of an order; it would find it by itself a little later."""
-        with _away():
-            async with asyncio.timeout(PATIENCE_S):
-                await self._desk.take.remote(id_)
-
-    async def drop(self, id_: str) -> None:
-        """Tell the desk to leave an order; one that is gone from the ledger it would leave by itself."""
-        with _away():
-            async with asyncio.timeout(PATIENCE_S):
-                await self._desk.drop.remote(id_)
-
-    async def num_open(self) -> int:
-        """Orders that are not over; TimeoutError or Ray's error if the desk is away."""
-        async with asyncio.timeout(PATIENCE_S):
-            count: int = await self._desk.num_carried.remote()
-        return count
-
-    async def tell(self, notes: Sequence[Note]) -> None:
-        """Bring numbers to the desk."""
-        await self._desk.tell.remote(notes)
-
-    async def metrics(self) -> str:
-        """The numbers of the whole service."""
-        text: str = await self._desk.metrics.remote()
-        return text
-
-
-def _away() -> AbstractContextManager[None]:
-    return suppress(TimeoutError, RayError, RayServeException)
 
 
 def build(args: ServeSettings) -> serve.Application:

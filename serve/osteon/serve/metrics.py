@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,6 +23,7 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from osteon.serve.front import DeskAway
 from osteon.telemetry.metrics import METRICS, REQUEST_SECONDS, Metric, Note, Notes, Recorder
 
 TELL_S = 1.0  # between deliveries to the desk
@@ -84,13 +86,18 @@ class Courier:
             self._trip = asyncio.get_running_loop().create_task(self._later())
 
     async def deliver(self) -> None:
-        """Bring what there is now."""
+        """Bring what there is now; told once at most, so that nothing is counted twice.
+
+        Raises:
+            DeskAway: and what it was to be told is lost.
+        """
         if notes := self._notes.take():
             await self._tell(notes)
 
     async def _later(self) -> None:
         await asyncio.sleep(TELL_S)
-        await self.deliver()
+        with suppress(DeskAway):
+            await self.deliver()
 
 
 class Measured:
