@@ -45,6 +45,6 @@ async def _events(response: Any) -> AsyncIterator[Event]:
             yield event
     except (RayError, RayServeException) as error:
         cause = error.cause if isinstance(error, RayTaskError) else error
-        raise Lost(f"{type(cause).__name__}: {str(cause).splitlines()[0]}") from error
+        raise Lost(f"{type(cause).__name__}: {cause}".splitlines()[0]) from error
     finally:
         stream.cancel()

@@ -89,15 +89,8 @@ def serving(settings: ServeSettings, host: str, port: int) -> Iterator[str]:
     Raises:
         OsteonError: ``serve-failed``.
     """
-    serve.start(
-        http_options={"host": host, "port": port}, proxy_location="HeadOnly", logging_config={"log_level": "WARNING"}
-    )
-    try:
-        serve.run(build(absolute(settings)), name=APP, route_prefix="/")
-    except RuntimeError as error:
-        serve.shutdown()
-        raise OsteonError("serve-failed", str(error).strip().splitlines()[0], remedy="see Ray's log") from error
-    try:
+    try:  # from before the first replica: a Ctrl-C while they start must leave none on a cluster
+        _start(settings, host, port)
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
     finally:
         serve.shutdown()
@@ -112,11 +105,22 @@ def absolute(settings: ServeSettings) -> ServeSettings:
     return settings.model_copy(update={"models": models, "store": settings.open_store().url, "guard": guard})
 
 
+def _start(settings: ServeSettings, host: str, port: int) -> None:
+    serve.start(
+        http_options={"host": host, "port": port}, proxy_location="HeadOnly", logging_config={"log_level": "WARNING"}
+    )
+    try:
+        serve.run(build(absolute(settings)), name=APP, route_prefix="/")
+    except RuntimeError as error:
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise OsteonError("serve-failed", first, remedy="see Ray's log") from error
+
+
 def _read(config: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(config.read_text())
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0]
+        first = str(error).partition("\n")[0]
         raise BadInput("bad-config", f"cannot be read: {first}", where=str(config), remedy="give a YAML file") from None
     if not isinstance(found, dict):
         raise BadInput("bad-config", "holds no settings", where=str(config), remedy="see docs/how-to/serve.md")
