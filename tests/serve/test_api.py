@@ -242,7 +242,7 @@ def test_an_uploads_id_is_its_key() -> None:
 def test_an_accepted_order_is_in_the_store_before_the_answer(settings: ServeSettings, scan: Path) -> None:
     class Away(LocalFront):
         async def take(self, id_: str) -> None:
-            raise DeskAway("queue-full", "the desk does not answer")
+            raise DeskAway("queue-full", f"the desk does not answer about {id_}")
 
         async def drop(self, id_: str) -> None:
             await self.take(id_)
