@@ -20,6 +20,6 @@ def test_a_configuration_file_is_enough(settings: ServeSettings) -> None:
     assert ServeSettings.model_validate(application.args).models == {"bones": "s3://models/bones"}
 
     fields = settings.model_dump(mode="json")
-    assert type(app.build(fields)) is type(app.build(settings))  # type: ignore[arg-type]
+    assert type(app.build(fields)) is type(app.build(settings))
     with pytest.raises(ValidationError, match="colour"):
-        app.build(fields | {"colour": "red"})  # type: ignore[arg-type]
+        app.build(fields | {"colour": "red"})

@@ -192,17 +192,17 @@ def test_an_order_that_is_over_is_closed_and_not_done_again(ledger: Ledger) -> N
 
 
 def test_an_order_that_is_dropped_is_left_at_once(ledger: Ledger) -> None:
-    order, crew = accepted(ledger), Script([])
+    class Endless(Script):
+        async def begin(self, order: Order) -> AsyncIterator[Event]:
+            self.asked.append(f"begin {order.id}")
+            while True:
+                yield Progress(stage="segmenting", share=0.1)
+                await asyncio.sleep(0.01)
 
-    async def endless(_order: Order) -> AsyncIterator[Event]:
-        while True:
-            yield Progress(stage="segmenting", share=0.1)
-            await asyncio.sleep(0.01)
-
-    crew.begin = endless  # type: ignore[assignment,method-assign]
+    order = accepted(ledger)
 
     async def work() -> int:
-        desk = Desk(ledger, crew)
+        desk = Desk(ledger, Endless([]))
         desk.take(order.id)
         await asyncio.sleep(0.1)
         await desk.drop(order.id)

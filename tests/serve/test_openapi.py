@@ -73,7 +73,7 @@ def described() -> Any:
 schema = described()
 
 
-@schema.parametrize()  # type: ignore[untyped-decorator]
+@schema.parametrize()  # type: ignore[untyped-decorator]  # schemathesis leaves it untyped
 @settings(max_examples=8, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_is_asked_the_answer_is_as_described(case: schemathesis.Case[Any], service: tuple[str, str]) -> None:
     if isinstance(case.query, dict) and "wait" in case.query:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import pickle
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -57,11 +58,11 @@ def _app() -> FastAPI:
     return app
 
 
-def _ask(method: str, path: str, **options: object) -> httpx.Response:
+def _ask(method: str, path: str, **options: Any) -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(_app())
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.request(method, path, **options)  # type: ignore[arg-type]
+            return await client.request(method, path, **options)
 
     return asyncio.run(ask())
 

@@ -1,6 +1,7 @@
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_a_step_that_is_done_again_changes_nothing_and_computes_nothing(desktop:
         work.label_range(number, silent)
     first, kept = work.finish(silent), {key: work.store.read_bytes(key) for key in work.store.list("results")}
 
-    idle = replace(work, model=replace(work.model, lock=_Forbidden()))  # type: ignore[arg-type]
+    idle = replace(work, model=replace(work.model, lock=cast(Any, _Forbidden())))
     assert idle.begin(silent) == first.model_copy(update={"seconds": first.seconds.model_validate({})})
     assert idle.finish(silent).bones == first.bones
     for number in range(len(split.ranges)):

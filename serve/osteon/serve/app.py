@@ -84,10 +84,10 @@ class SegmenterReplica(Segmenter):
         super().__init__(settings)
 
 
-def build(args: ServeSettings) -> serve.Application:
+def build(args: ServeSettings | dict[str, Any]) -> serve.Application:
     """The application of some settings, or of their fields, as a configuration file has them."""
-    args = ServeSettings.model_validate(args)
-    settings, replicas = args.model_dump(mode="json"), args.segmenters
+    checked = ServeSettings.model_validate(args)
+    settings, replicas = checked.model_dump(mode="json"), checked.segmenters
     segmenter = serve.deployment(
         name=SEGMENTER,
         max_ongoing_requests=IN_REPLICA,
@@ -107,9 +107,9 @@ def build(args: ServeSettings) -> serve.Application:
     def new_app() -> FastAPI:
         open_log()
         app_name = serve.get_replica_context().app_name
-        return new_api(args, RayFront(serve.get_deployment_handle(DESK, app_name)))
+        return new_api(checked, RayFront(serve.get_deployment_handle(DESK, app_name)))
 
     api = serve.deployment(
-        name=API, num_replicas=args.api_replicas, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0}
+        name=API, num_replicas=checked.api_replicas, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0}
     )(serve.ingress(new_app)())
     return api.bind(desk)

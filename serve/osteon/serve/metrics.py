@@ -30,7 +30,7 @@ TELL_S = 1.0  # between deliveries to the desk
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 # They would be a gauge more for each counter and histogram, of which this text format knows nothing.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()
 
 
 class Registry:

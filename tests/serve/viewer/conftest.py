@@ -141,7 +141,7 @@ def _save_model(folder: str) -> None:
     optimiser = torch.optim.Adam(network.parameters(), lr=0.03)
     for _ in range(40):
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(network(x_BCZYX), classes).backward()  # type: ignore[no-untyped-call]
+        torch.nn.functional.cross_entropy(network(x_BCZYX), classes).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
     save_bundle(open_store(folder), "", recipe, TABLE, network.eval(), {})
 
