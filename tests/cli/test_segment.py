@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -8,18 +9,15 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-import torch
-import typer
 from https import give, serve_https
-from typer.testing import CliRunner, Result
+from tiny_model import TABLE, write_model
+from typer.testing import Result
 
-from osteon.cli.segment import segment
-from osteon.core.errors import BadInput, BadScan, OsteonError
+from osteon.core.errors import BadInput, BadScan
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable, table_for
 from osteon.data.phantom.dicom import to_series
 from osteon.data.prepare import PrepareSpec
-from osteon.data.preprocess import ModelGrid
 from osteon.inference.in_memory import InMemoryVolume, zones_of
 from osteon.inference.windows import StreamSpec
 from osteon.models.build import build
@@ -31,34 +29,12 @@ from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
 from osteon.storage.writer import write_case, write_zarr
 
-TABLE = table_for(["femur_left", "femur_right", "sacrum"])
-app = typer.Typer()
-app.command()(segment)
-
-
-def osteon_segment(*arguments: str) -> Result:
-    """The command's result; a refusal is raised, as `osteon` itself would catch it."""
-    result = CliRunner().invoke(app, list(arguments))
-    if isinstance(result.exception, OsteonError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result
+Segment = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An untrained network: what it says of noise is arbitrary, but always the same."""
-    folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    recipe = Recipe(
-        name="tiny",
-        grid=ModelGrid(spacing_mm=(1.5, 1.5, 1.5)),
-        model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
-        inference=StreamSpec(window_shape=(16, 16, 16), bone_floor_hu=600),
-    )
-    network = build(recipe.model, num_classes=len(TABLE) + 1)
-    save_bundle(open_store(str(folder)), "", recipe, TABLE, network, {})
-    return str(folder)
+    return write_model(tmp_path_factory.mktemp("model"), bone_floor_hu=600)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +65,12 @@ def expected(model: str, scan: InMemoryVolume) -> np.ndarray[tuple[int, ...], np
 
 @pytest.mark.parametrize("name", ["labels.nii.gz", "labels.mha", "labels.nrrd"])
 def test_labels_of_a_file_lie_on_its_own_grid(
-    model: str, scan_file: Path, tmp_path: Path, expected: np.ndarray[tuple[int, ...], np.dtype[np.generic]], name: str
+    osteon_segment: Segment,
+    model: str,
+    scan_file: Path,
+    tmp_path: Path,
+    expected: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
+    name: str,
 ) -> None:
     result = osteon_segment(model, str(scan_file), str(tmp_path / name), "--backend", "torch", "--json")
     labels, source = sitk.ReadImage(tmp_path / name), sitk.ReadImage(scan_file)
@@ -103,7 +84,11 @@ def test_labels_of_a_file_lie_on_its_own_grid(
 
 
 def test_a_stored_case_gets_the_same_labels(
-    model: str, scan: InMemoryVolume, tmp_path: Path, expected: np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+    osteon_segment: Segment,
+    model: str,
+    scan: InMemoryVolume,
+    tmp_path: Path,
+    expected: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
 ) -> None:
     dataset = Dataset.create(str(tmp_path / "dataset"), "test", LabelTable(()))
     write_case(dataset, "one", scan.array.astype(np.int16), None, scan.grid)
@@ -118,7 +103,7 @@ def test_a_stored_case_gets_the_same_labels(
     assert (exact != expected).any()  # --no-skip made a difference
 
 
-def test_what_cannot_be_written_is_refused_before_anything_is_computed() -> None:
+def test_what_cannot_be_written_is_refused_before_anything_is_computed(osteon_segment: Segment) -> None:
     with pytest.raises(BadInput, match="archive-url"):
         osteon_segment("no-such-model", "no-such-scan", "https://pacs/labels.nii.gz")
     for output in ("labels.png", "s3://bucket/labels.nii.gz"):
@@ -128,6 +113,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed() -> None
 
 @pytest.mark.parametrize("options", [(), ("--labelmap",)])
 def test_a_dicom_series_gets_a_dicom_seg(
+    osteon_segment: Segment,
     model: str,
     scan: InMemoryVolume,
     tmp_path: Path,
@@ -151,7 +137,7 @@ def test_a_dicom_series_gets_a_dicom_seg(
 
 
 def test_a_dicom_seg_goes_to_an_archive(
-    model: str, scan: InMemoryVolume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    osteon_segment: Segment, model: str, scan: InMemoryVolume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "series").mkdir()
     for file in to_series("case", scan.array.astype(np.int16), scan.grid, (1,)):
@@ -174,7 +160,9 @@ def test_a_dicom_seg_goes_to_an_archive(
     assert stored.PatientID == "case"
 
 
-def test_a_dicom_seg_needs_dicom(model: str, scan: InMemoryVolume, scan_file: Path, tmp_path: Path) -> None:
+def test_a_dicom_seg_needs_dicom(
+    osteon_segment: Segment, model: str, scan: InMemoryVolume, scan_file: Path, tmp_path: Path
+) -> None:
     write_zarr(str(tmp_path / "case.zarr"), scan.array.astype(np.int16), None, scan.grid, LabelTable(()))
     for input_ in (scan_file, tmp_path / "case.zarr"):
         with pytest.raises(BadInput, match="needs-dicom"):
@@ -182,7 +170,7 @@ def test_a_dicom_seg_needs_dicom(model: str, scan: InMemoryVolume, scan_file: Pa
     assert not (tmp_path / "labels.dcm").exists()
 
 
-def test_a_folder_must_hold_one_scan(model: str, scan_file: Path, tmp_path: Path) -> None:
+def test_a_folder_must_hold_one_scan(osteon_segment: Segment, model: str, scan_file: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(BadInput, match="no-scan"):
         osteon_segment(model, str(tmp_path), str(tmp_path / "labels.mha"), "--backend", "torch")
@@ -192,7 +180,9 @@ def test_a_folder_must_hold_one_scan(model: str, scan_file: Path, tmp_path: Path
         osteon_segment(model, str(tmp_path), str(tmp_path / "labels.mha"), "--backend", "torch")
 
 
-def test_a_bad_scan_is_refused_by_its_code(model: str, scan_file: Path, tmp_path: Path) -> None:
+def test_a_bad_scan_is_refused_by_its_code(
+    osteon_segment: Segment, model: str, scan_file: Path, tmp_path: Path
+) -> None:
     torn = tmp_path / "torn.nii.gz"
     torn.write_bytes(scan_file.read_bytes()[:2000])
     with pytest.raises(BadScan):
@@ -201,7 +191,7 @@ def test_a_bad_scan_is_refused_by_its_code(model: str, scan_file: Path, tmp_path
 
 
 def test_a_model_of_prepared_femurs_is_applied_to_a_whole_scan(
-    scan: InMemoryVolume, scan_file: Path, tmp_path: Path
+    osteon_segment: Segment, scan: InMemoryVolume, scan_file: Path, tmp_path: Path
 ) -> None:
     table = table_for(["femur_right"])
     recipe = Recipe(

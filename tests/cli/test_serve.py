@@ -9,40 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from seaweed import free_ports
+from tiny_model import write_model
 
 from osteon.cli.main import run
-from osteon.core.labels import table_for
-from osteon.data.preprocess import ModelGrid
-from osteon.inference.windows import StreamSpec
-from osteon.models.build import build
-from osteon.models.volume_specs import UNet3dSpec
-from osteon.recipes.bundle import save_bundle
-from osteon.recipes.recipe import Recipe
 from osteon.serve.settings import Replicas, ServeSettings
-from osteon.storage.stores import open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`")  # Ray Serve's own import
-TABLE = table_for(["femur_left", "sacrum"])
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "serve.md"
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of an untrained model."""
-    folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    recipe = Recipe(
-        name="tiny",
-        grid=ModelGrid(spacing_mm=(1.5, 1.5, 1.5)),
-        model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
-        inference=StreamSpec(window_shape=(16, 16, 16)),
-    )
-    save_bundle(open_store(str(folder)), "", recipe, TABLE, build(recipe.model, num_classes=len(TABLE) + 1), {})
-    return str(folder)
+    return write_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

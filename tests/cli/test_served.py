@@ -1,50 +1,32 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 import typer
 from local import serve_locally
 from service import LocalFront, write_noise
+from tiny_model import write_model
 from typer.testing import CliRunner, Result
 
 from osteon.cli.segment import segment
-from osteon.core.errors import BadInput, BadScan, OsteonError
+from osteon.core.errors import BadInput, BadScan
 from osteon.core.geometry import Grid
-from osteon.core.labels import table_for
 from osteon.data.phantom.dicom import to_series
-from osteon.data.preprocess import ModelGrid
-from osteon.inference.windows import StreamSpec
-from osteon.models.build import build
-from osteon.models.volume_specs import UNet3dSpec
-from osteon.recipes.bundle import save_bundle
-from osteon.recipes.recipe import Recipe
 from osteon.serve.api import new_api
 from osteon.serve.settings import ServeSettings
 from osteon.storage.case import open_case
-from osteon.storage.stores import open_store
 
-TABLE = table_for(["femur_left", "femur_right", "sacrum"])
+Segment = Callable[..., Result]
 app = typer.Typer()
 app.command()(segment)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An untrained network: what it says of noise is arbitrary, but always the same."""
-    folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    recipe = Recipe(
-        name="tiny",
-        grid=ModelGrid(spacing_mm=(1.5, 1.5, 1.5)),
-        model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
-        inference=StreamSpec(window_shape=(16, 16, 16), bone_floor_hu=None),
-    )
-    save_bundle(open_store(str(folder)), "", recipe, TABLE, build(recipe.model, num_classes=len(TABLE) + 1), {})
-    return str(folder)
+    return write_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +46,9 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_noise(tmp_path_factory.mktemp("scan") / "scan.nii.gz")
 
 
-def osteon_segment(*arguments: str) -> Result:
-    """The command's result; a refusal is raised, as `osteon` itself would catch it."""
-    result = CliRunner().invoke(app, list(arguments))
-    if isinstance(result.exception, OsteonError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result
-
-
 @pytest.mark.parametrize("name", ["labels.nii.gz", "labels.nrrd"])
 def test_the_files_are_those_that_are_written_without_a_server(
-    server: str, model: str, settings: ServeSettings, scan: Path, tmp_path: Path, name: str
+    osteon_segment: Segment, server: str, model: str, settings: ServeSettings, scan: Path, tmp_path: Path, name: str
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     there.mkdir()
@@ -91,7 +64,9 @@ def test_the_files_are_those_that_are_written_without_a_server(
     assert settings.open_store().list() == [], "nothing of the scan stays on the server"
 
 
-def test_a_zarr_output_is_a_case_with_the_same_labels(server: str, model: str, scan: Path, tmp_path: Path) -> None:
+def test_a_zarr_output_is_a_case_with_the_same_labels(
+    osteon_segment: Segment, server: str, model: str, scan: Path, tmp_path: Path
+) -> None:
     here, there = str(tmp_path / "here.zarr"), str(tmp_path / "there.zarr")
     osteon_segment(model, str(scan), here)
     for _ in range(2):  # the second one replaces the first
@@ -106,7 +81,7 @@ def test_a_zarr_output_is_a_case_with_the_same_labels(server: str, model: str, s
         np.testing.assert_array_equal(first.read((0, 0, 0), shape).result(), second.read((0, 0, 0), shape).result())
 
 
-def test_a_folder_of_dicom_becomes_a_segmentation_object(server: str, tmp_path: Path) -> None:
+def test_a_folder_of_dicom_becomes_a_segmentation_object(osteon_segment: Segment, server: str, tmp_path: Path) -> None:
     (tmp_path / "series").mkdir()
     hu = np.random.default_rng(0).integers(-1000, 1500, (20, 24, 20)).astype(np.int16)
     for file in to_series("case", hu, Grid(hu.shape, (2.0, 1.0, 1.0), (-30.0, 12.0, 5.0)), (1,)):
@@ -127,14 +102,16 @@ def test_a_folder_of_dicom_becomes_a_segmentation_object(server: str, tmp_path: 
         (("tiny", "s3://bucket/scan.nii.gz", "labels.nrrd"), "source-not-allowed"),
     ],
 )
-def test_what_cannot_be_asked_of_a_server_is_refused(server: str, arguments: tuple[str, ...], code: str) -> None:
+def test_what_cannot_be_asked_of_a_server_is_refused(
+    osteon_segment: Segment, server: str, arguments: tuple[str, ...], code: str
+) -> None:
     with pytest.raises(BadInput) as refusal:
         osteon_segment(*arguments, "--server", server)
     assert refusal.value.code == code
 
 
 def test_a_bad_scan_leaves_no_file_and_nothing_on_the_server(
-    server: str, settings: ServeSettings, tmp_path: Path
+    osteon_segment: Segment, server: str, settings: ServeSettings, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.nii.gz").write_bytes(b"no gzip")
     with pytest.raises(BadScan):

@@ -12,24 +12,18 @@ import pytest
 import torch
 from seaweed import free_ports
 from service import Service, Start, await_ready, write_noise
+from tiny_model import TABLE, write_model
 
-from osteon.core.labels import table_for
-from osteon.data.preprocess import ModelGrid
-from osteon.inference.windows import StreamSpec
 from osteon.models.build import build
-from osteon.models.volume_specs import UNet3dSpec
 from osteon.recipes.bundle import ensemble_of, load_bundle, save_bundle
-from osteon.recipes.recipe import Recipe
 from osteon.serve.settings import ServeSettings
 from osteon.storage.stores import open_store
-
-TABLE = table_for(["femur_left", "femur_right", "sacrum"])
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An untrained network: what it says of noise is arbitrary, but always the same."""
-    return write_model(tmp_path_factory.mktemp("model"), spacing_mm=1.5, side=16)
+    """An untrained network."""
+    return write_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="session")
@@ -47,20 +41,6 @@ def ensemble(model: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     second = replace(first, network=build(first.recipe.model, num_classes=len(TABLE) + 1).eval())
     recipe, table, network = ensemble_of([first, second])
     save_bundle(open_store(str(folder)), "", recipe, table, network, {})
-    return str(folder)
-
-
-def write_model(folder: Path, spacing_mm: float, side: int) -> str:
-    """Write an untrained network; its URL."""
-    torch.manual_seed(0)
-    recipe = Recipe(
-        name="tiny",
-        description="For tests.",
-        grid=ModelGrid(spacing_mm=(spacing_mm,) * 3),
-        model=UNet3dSpec(channels=(4, 8), num_auxiliary=0),
-        inference=StreamSpec(window_shape=(side,) * 3, bone_floor_hu=None),
-    )
-    save_bundle(open_store(str(folder)), "", recipe, TABLE, build(recipe.model, num_classes=len(TABLE) + 1), {})
     return str(folder)
 
 
