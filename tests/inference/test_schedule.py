@@ -39,6 +39,7 @@ def test_only_windows_that_may_hold_bone_are_scheduled(intensity: Intensity) -> 
     ]
     assert schedule.frame == (16, 28, 0, 12)
     assert [row.z for row in schedule.rows] == [0, 4, 8]
+    assert (schedule.num_windows, schedule.num_skipped) == (4, 3 * 7 * 7 - 4)
     assert Schedule.of(windows, (0, 16), view, zones_of(hu), None).num_windows == 3 * 7 * 7
     assert Schedule.of(windows, (0, 16), view, None, 300).num_windows == 3 * 7 * 7
     assert Schedule.of(windows, (0, 16), view, zones_of(hu), 400).num_windows == 0

@@ -16,6 +16,7 @@ from osteon.inference.schedule import Schedule
 from osteon.inference.stream import stream_labels
 from osteon.inference.view import ModelView
 from osteon.inference.windows import StreamSpec, WindowGrid
+from osteon.telemetry.metrics import Notes
 
 NetOf = Callable[..., nn.Module]
 ScanOf = Callable[..., InMemoryVolume]
@@ -124,7 +125,8 @@ def test_skipping_changes_nothing_where_every_window_is_computed(tiny_net: NetOf
     scan, network = InMemoryVolume(hu, Grid(hu.shape)), tiny_net()
     spec, zones = StreamSpec(window_shape=(8, 8, 8), bone_floor_hu=300), zones_of(hu, (4, 4, 4))
     exact = stream(scan, network, spec.model_copy(update={"bone_floor_hu": None}), intensity, zones=zones)
-    labels = stream(scan, network, spec, intensity, zones=zones)
+    numbers = Notes()
+    labels = stream(scan, network, spec, intensity, zones=zones, numbers=numbers)
     view, windows = ModelView.of(scan, (), OWN, intensity), WindowGrid(hu.shape, (8, 8, 8), 0.5)
     computed, covering = np.zeros(hu.shape, int), np.zeros(hu.shape, int)
     for counts, floor in ((computed, 300.0), (covering, None)):
@@ -136,6 +138,8 @@ def test_skipping_changes_nothing_where_every_window_is_computed(tiny_net: NetOf
     assert (computed == covering).sum() > 100
     assert not labels[computed == 0].any()
     assert exact[computed == 0].any()
+    told = {note.labels: note.value * 8**3 for note in numbers.take()}
+    assert told == {("computed",): computed.sum(), ("skipped",): (covering - computed).sum()}
 
 
 def test_a_scan_without_bone_is_background_and_computes_nothing(

@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 import yaml
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from service import LocalFront, write_noise
+from tiny_model import write_model
 
 from osteon.serve import desk as desk_module
 from osteon.serve.api import new_api
@@ -87,6 +90,25 @@ def test_a_segmentation_leaves_its_numbers(settings: ServeSettings, tmp_path: Pa
     assert numbers["osteon_segmenter_resident_bytes_count", ()] == steps
     assert numbers["osteon_oldest_order_seconds", ()] == 0
     assert numbers["osteon_request_seconds_count", ("POST", "/v1/segmentations", "200")] == 2
+
+
+def test_what_the_zone_map_spares_is_told(settings: ServeSettings, tmp_path: Path) -> None:
+    """Air above noise: the windows over the air are skipped."""
+    hu = np.full((40, 24, 24), -1000, dtype=np.int16)
+    hu[:8] = np.random.default_rng(0).integers(-1000, 1500, (8, 24, 24))
+    image = sitk.GetImageFromArray(hu)
+    image.SetSpacing((1.5, 1.5, 1.5))
+    sitk.WriteImage(image, tmp_path / "air.nii.gz")
+    model = write_model(tmp_path / "model", bone_floor_hu=600)
+    with served(settings.model_copy(update={"models": {"tiny": model}})) as api:
+        body = (tmp_path / "air.nii.gz").read_bytes()
+        answer = api.post("/v1/segmentations?wait=60&filename=air.nii.gz", content=body)
+        assert answer.json()["state"] == "done", answer.text
+        numbers = at_rest(api)
+
+    computed, skipped = (numbers["osteon_windows_total", (state,)] for state in ("computed", "skipped"))
+    assert computed + skipped == 4 * 2 * 2, "40 x 24 x 24 voxels in windows of 16, half of each the next one's, too"
+    assert 0 < computed < skipped
 
 
 def test_requests_are_counted_by_template_and_not_by_what_strangers_invent(settings: ServeSettings) -> None:

@@ -85,6 +85,7 @@ def test_prometheus_sees_the_service_and_the_logs_tell_one_request(
             assert query(asked) == {job: 1}
             assert query(f"{prefix}osteon_labelled_voxels_total") == {job: 40 * 24 * 24}
             assert query(f"{prefix}osteon_labelled_voxels_total / {prefix}osteon_labelling_seconds_total")[job] > 0
+            assert query(f'{prefix}osteon_windows_total{{state="computed"}} > 0')
             assert query(f"{prefix}osteon_orders_open == 0") == {job: 0}
 
     logs = [log.read_text(errors="replace") for log in (session / "logs").glob("worker-*.err")]

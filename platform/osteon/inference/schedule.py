@@ -71,6 +71,12 @@ class Schedule:
         """How many windows are computed."""
         return sum(len(row.windows) for row in self.rows)
 
+    @property
+    def num_skipped(self) -> int:
+        """How many windows over these planes are not."""
+        _, columns, lines = self.windows.starts
+        return len(self.rows) * len(columns) * len(lines) - self.num_windows
+
     @cached_property
     def frame(self) -> Frame:
         """The smallest rectangle that holds all windows; empty without windows."""

@@ -15,6 +15,7 @@ from osteon.inference.mirror import twin_classes
 from osteon.inference.postprocess import Labels, PostprocessSpec, postprocess
 from osteon.inference.stream import stream_labels
 from osteon.inference.windows import StreamSpec
+from osteon.telemetry.metrics import Recorder
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Segmenter:
         intensity: how HU become the network's input.
         grid: the grid the network was trained on.
         postprocess: what is mended in the labels.
+        numbers: told how many windows were computed and skipped, if anybody wants to know.
     """
 
     backend: Backend
@@ -36,6 +38,7 @@ class Segmenter:
     intensity: Intensity
     grid: ModelGrid
     postprocess: PostprocessSpec
+    numbers: Recorder | None = None
 
     def exact(self) -> Segmenter:
         """The same without zone skipping."""
@@ -92,6 +95,7 @@ class Segmenter:
             on_progress=on_progress,
             levels=levels,
             twins=twin_classes(self.table),
+            numbers=self.numbers,
         )
         for z, block in blocks:
             labels[z - first : z - first + len(block)] = ids[block]

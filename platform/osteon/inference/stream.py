@@ -30,6 +30,7 @@ from osteon.inference.schedule import Schedule
 from osteon.inference.slab import Slab
 from osteon.inference.view import ModelView
 from osteon.inference.windows import StreamSpec, WindowGrid, gaussian_weights
+from osteon.telemetry.metrics import WINDOWS, Recorder
 
 Progress = Callable[[int, int], None]
 
@@ -46,6 +47,7 @@ def stream_labels(
     on_progress: Progress | None = None,
     levels: Sequence[Volume] = (),
     twins: Twins | None = None,
+    numbers: Recorder | None = None,
 ) -> Iterator[Block]:
     """Blocks (first plane, class numbers z, y, x) that follow one another and fill ``z_range`` of the image's own grid.
 
@@ -61,6 +63,7 @@ def stream_labels(
         on_progress: called with the windows done and the windows there are.
         levels: the stored pyramid of ``image``, level 0 first, if there is one.
         twins: for every class the class of the same bone on the other side; needed if windows are mirrored.
+        numbers: told at the end how many windows were computed and skipped.
 
     Raises:
         BadInput: ``z-range``, if it is empty or leaves the image.
@@ -82,6 +85,9 @@ def stream_labels(
     ring = Ring(gaussian_weights(spec.window_shape).to(backend.device), contribution.num_channels, schedule.frame)
     outputs = _computed(schedule, slab, contribution, spec.batch_size, on_progress)
     yield from _labelled(outputs, ring, labeller, schedule.rows[0].z, needed)
+    if numbers:
+        numbers.record(WINDOWS, schedule.num_windows, "computed")
+        numbers.record(WINDOWS, schedule.num_skipped, "skipped")
 
 
 def _labeller(image: Volume, view: ModelView, scoring: Scoring, planes: tuple[int, int]) -> Labeller:

@@ -70,6 +70,12 @@ VOXELS = Metric("osteon_labelled_voxels_total", "counter", "Voxels of scans that
 LABELLING_SECONDS = Metric(
     "osteon_labelling_seconds_total", "counter", "Time that replicas spent on giving voxels their labels."
 )
+WINDOWS = Metric(
+    "osteon_windows_total",
+    "counter",
+    "Windows over what got its labels; state is computed, or skipped where the zone map rules bone out.",
+    ("state",),
+)
 MODEL_LOAD_SECONDS = Metric(
     "osteon_model_load_seconds", "histogram", "Models that were brought into memory.", ("model",), _LONG_S
 )
@@ -89,6 +95,7 @@ METRICS = (
     STEPS_LOST,
     VOXELS,
     LABELLING_SECONDS,
+    WINDOWS,
     MODEL_LOAD_SECONDS,
     RESIDENT_BYTES,
 )

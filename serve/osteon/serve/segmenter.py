@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from osteon.core.errors import OsteonError
@@ -109,7 +110,8 @@ class Segmenter:
             if name not in self._models:
                 begun = time.perf_counter()
                 bundle = load_bundle(self._settings.models[self._settings.check_model(name)])
-                self._models[name] = LoadedModel(bundle, segmenter_of(bundle, self._settings.backend), threading.Lock())
+                network = replace(segmenter_of(bundle, self._settings.backend), numbers=self._numbers)
+                self._models[name] = LoadedModel(bundle, network, threading.Lock())
                 self._numbers.record(MODEL_LOAD_SECONDS, time.perf_counter() - begun, name)
             self._models.move_to_end(name)
             while len(self._models) > self._settings.segmenters.models:
