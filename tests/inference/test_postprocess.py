@@ -3,6 +3,7 @@ import numpy.typing as npt
 import pytest
 from pydantic import ValidationError
 
+from osteon.core.labels import BONES
 from osteon.inference.postprocess import PostprocessSpec, fill_holes, postprocess, remove_islands
 
 
@@ -45,7 +46,7 @@ def test_of_every_bone_the_largest_piece_is_kept(dtype: type[np.unsignedinteger]
     expected[6:8, 6:8, 6:8] = 0
     expected[9, 11, 11] = 0
 
-    found = postprocess(labels, PostprocessSpec(largest_only=True), (1.0, 1.0, 1.0))
+    found = postprocess(labels, PostprocessSpec(largest_only=True), (1.0, 1.0, 1.0), BONES)
 
     np.testing.assert_array_equal(found, expected)
     assert found is labels
@@ -68,7 +69,9 @@ def test_holes_are_filled_up_to_a_size() -> None:
     expected = labels.copy()
     expected[4, 4, 4] = 5
 
-    np.testing.assert_array_equal(postprocess(labels, PostprocessSpec(fill_holes_mm3=4), (2.0, 1.0, 1.0)), expected)
+    np.testing.assert_array_equal(
+        postprocess(labels, PostprocessSpec(fill_holes_mm3=4), (2.0, 1.0, 1.0), BONES), expected
+    )
 
 
 def test_all_holes_are_filled_but_notches_and_other_bones_stay() -> None:
@@ -77,7 +80,9 @@ def test_all_holes_are_filled_but_notches_and_other_bones_stay() -> None:
     expected[2:4, 2:4, 2:4] = expected[4, 4, 4] = expected[3:6, 7:9, 8:11] = 5
     expected[4, 7, 9] = 6
 
-    np.testing.assert_array_equal(postprocess(labels, PostprocessSpec(fill_holes_mm3="all"), (2.0, 1.0, 1.0)), expected)
+    np.testing.assert_array_equal(
+        postprocess(labels, PostprocessSpec(fill_holes_mm3="all"), (2.0, 1.0, 1.0), BONES), expected
+    )
 
 
 def test_a_cavity_at_the_end_of_the_scan_is_open() -> None:
@@ -95,7 +100,7 @@ def test_what_an_island_encloses_goes_with_it() -> None:
     labels[3, 11, 3] = 0  # a hole in an island
     spec = PostprocessSpec(min_island_mm3=50, fill_holes_mm3="all")
 
-    assert (postprocess(labels, spec, (1.0, 1.0, 1.0)) == 1).sum() == 6**3
+    assert (postprocess(labels, spec, (1.0, 1.0, 1.0), BONES) == 1).sum() == 6**3
 
 
 @pytest.mark.parametrize("value", [-1, "most"])
@@ -108,4 +113,4 @@ def test_nothing_is_mended_unless_asked_for() -> None:
     labels = hollow()
     labels[0, 0, 0] = 5
 
-    np.testing.assert_array_equal(postprocess(labels.copy(), PostprocessSpec(), (1.0, 1.0, 1.0)), labels)
+    np.testing.assert_array_equal(postprocess(labels.copy(), PostprocessSpec(), (1.0, 1.0, 1.0), BONES), labels)

@@ -1,6 +1,7 @@
 """The folder a training run leaves, behind a URL: what it was asked to do, its metrics, its checkpoints, its model.
 
-``run.json`` is put first and only once, so a folder belongs to one run; everything else can be replaced or added.
+``run.json`` is put first, so a folder belongs to one run, and changes only if that is to last longer; everything else
+can be replaced or added.
 """
 
 from __future__ import annotations
@@ -79,13 +80,18 @@ class RunFolder:
         Raises:
             Conflict: ``run-exists`` if a run was started there before.
         """
-        if not self.store.create_bytes(RECORD, record.model_dump_json(indent=2).encode()):
+        if not self.store.create_bytes(RECORD, _json(record)):
             raise Conflict(
                 "run-exists",
                 "a run was started here before",
                 where=self.store.url,
                 remedy="go on with it by --resume, or choose another --out",
             )
+
+    def lengthen(self, record: RunRecord) -> None:
+        """Let the run last longer; it has no model until it has ended again."""
+        self.store.delete(MODEL)
+        self.store.write_bytes(RECORD, _json(record))
 
     def exists(self) -> bool:
         """Whether a run was started here."""
@@ -120,3 +126,7 @@ class RunFolder:
     def write_metrics(self, lines: list[dict[str, Any]]) -> None:
         """Replace metrics.jsonl."""
         self.store.write_bytes(METRICS, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def _json(record: RunRecord) -> bytes:
+    return record.model_dump_json(indent=2).encode()

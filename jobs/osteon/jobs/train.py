@@ -22,7 +22,7 @@ from osteon.jobs.background import Background
 from osteon.jobs.ray_session import ray_session
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.jobs.tracking import MLflowTarget, check_mlflow
-from osteon.jobs.train_plan import TrainPlan, check_same, plan_run
+from osteon.jobs.train_plan import TrainPlan, go_on, plan_run
 from osteon.jobs.train_worker import WorkerTask, new_trainer, train_worker
 from osteon.recipes.bundle import has_bundle, save_bundle
 from osteon.recipes.recipe import load_recipe
@@ -145,8 +145,10 @@ def _claim(folder: RunFolder, asked: RunRecord, *, resume: bool) -> RunRecord:
         folder.claim(asked)
         return asked
     kept = folder.record()
-    check_same(asked, kept, folder.store.url)
-    return kept
+    record = go_on(asked, kept, folder.store.url)
+    if record != kept:
+        folder.lengthen(record)
+    return record
 
 
 def _run(task: WorkerTask, record: RunRecord, folder: RunFolder, workers: Workers, *, progress: bool) -> None:

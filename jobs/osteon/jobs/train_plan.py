@@ -102,17 +102,21 @@ def check_prepared(recipe: Recipe, dataset: Dataset, case_ids: Iterable[str]) ->
             )
 
 
-def check_same(asked: RunRecord, kept: RunRecord, where: str) -> None:
-    """Refuse to go on with a run under another recipe.
+def go_on(asked: RunRecord, kept: RunRecord, where: str) -> RunRecord:
+    """What a run does when it is resumed: what it did before, or more of the same if a longer one is asked for.
 
     Raises:
         BadInput: ``other-recipe``, naming the keys that differ.
     """
     changed = differing_keys(asked.recipe, kept.recipe)
+    longer = asked.recipe.training.lengthens(kept.recipe.training)
+    if longer and not set(changed) - {"training.steps", "training.minutes"}:
+        return kept.model_copy(update={"recipe": kept.recipe.model_copy(update={"training": asked.recipe.training})})
     if changed:
         raise BadInput(
             "other-recipe",
             f"the run was started with another recipe: {', '.join(changed)} differ",
             where=where,
-            remedy="resume with the same recipe and --set, or choose another --out",
+            remedy="resume with the same recipe and --set (training may last longer), or choose another --out",
         )
+    return kept

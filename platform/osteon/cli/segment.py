@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from osteon.core.labels import LabelTable
+    from osteon.core.volume import Labels
     from osteon.data.prepare import PrepareSpec
-    from osteon.inference.postprocess import Labels
     from osteon.inference.segmenter import Segmenter
     from osteon.recipes.apply import OpenedScan
     from osteon.recipes.bundle import Bundle

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from osteon.core.geometry import Grid, Index3
 
 Array = npt.NDArray[np.generic]
+Labels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""Label ids z, y, x, in the smallest type that holds them; 0 is background."""
 
 
 class Pending(Protocol):

@@ -1,6 +1,7 @@
-"""What is done to a finished label volume: pieces too small to be bone go, holes in bones are filled. Knows no network.
+"""What is done to a finished label volume: bones are counted, islands go, holes are filled. Knows no network.
 
-Every label is treated on its own: pieces hang together by faces, edges and corners, holes by faces only.
+But for the count every label is treated on its own: pieces hang together by faces, edges and corners, holes by faces
+only.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from typing import Final, Literal
 
 import cc3d
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 from scipy.ndimage import find_objects
 
 from osteon.core.geometry import Vector3
-
-Labels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+from osteon.core.labels import LabelTable
+from osteon.core.volume import Labels
+from osteon.inference.count_ribs import count_ribs
+from osteon.inference.count_vertebrae import count_vertebrae
 
 TOUCHING: Final = 26  # neighbours of a voxel of bone: voxels that touch at a corner are one piece
 FACING: Final = 6  # neighbours of a voxel of a hole: what is closed to corners is a hole
@@ -27,6 +29,10 @@ class PostprocessSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    count: bool = Field(
+        default=False,
+        description="Whether vertebrae are numbered one by one from the sacrum up, and ribs by their vertebrae.",
+    )
     min_island_mm3: float = Field(
         default=0.0, ge=0, description="Islands of a bone that are smaller than this become background; 0 keeps all."
     )
@@ -38,14 +44,18 @@ class PostprocessSpec(BaseModel):
     )
 
 
-def postprocess(labels: Labels, spec: PostprocessSpec, spacing_mm: Vector3) -> Labels:
-    """Do in place what the spec says: first islands, then all but the largest piece, then holes.
+def postprocess(labels: Labels, spec: PostprocessSpec, spacing_mm: Vector3, table: LabelTable) -> Labels:
+    """Do in place what the spec says: first the count, then islands, then all but the largest piece, then holes.
 
     Args:
-        labels: label ids or class numbers z, y, x; 0 is background.
+        labels: label ids z, y, x, z from the feet up; 0 is background.
         spec: what is mended.
         spacing_mm: voxel size z, y, x.
+        table: the bones that there can be.
     """
+    if spec.count:
+        count_vertebrae(labels, table, spacing_mm)
+        count_ribs(labels, table, spacing_mm)
     remove_islands(labels, spec, spacing_mm)
     if spec.largest_only:
         keep_largest(labels)

@@ -8,10 +8,9 @@ from typing import cast
 from osteon.core.chain import Derivation
 from osteon.core.errors import BadInput
 from osteon.core.labels import LabelTable
-from osteon.core.volume import Volume
+from osteon.core.volume import Labels, Volume
 from osteon.data.prepare import Guide, Part, PrepareSpec, plan_scan, prepare_hu, restore_parts
 from osteon.inference.in_memory import InMemoryVolume, zones_of
-from osteon.inference.postprocess import Labels
 from osteon.inference.segmenter import Segmenter
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from osteon.core.labels import LabelTable
-from osteon.core.volume import Volume, Zones
+from osteon.core.volume import Labels, Volume, Zones
 from osteon.data.preprocess import Intensity, ModelGrid
 from osteon.inference.backends import Backend
 from osteon.inference.mirror import twin_classes
-from osteon.inference.postprocess import Labels, PostprocessSpec, postprocess
+from osteon.inference.postprocess import PostprocessSpec, postprocess
 from osteon.inference.stream import stream_labels
 from osteon.inference.windows import StreamSpec
 from osteon.telemetry.metrics import Recorder
@@ -61,7 +61,7 @@ class Segmenter:
             levels: the stored pyramid of ``image``, level 0 first, if there is one.
         """
         labels = self.label(image, zones, on_progress, levels=levels)
-        return postprocess(labels, self.postprocess, image.grid.spacing_mm)
+        return postprocess(labels, self.postprocess, image.grid.spacing_mm, self.table)
 
     def label(
         self,

@@ -11,10 +11,9 @@ import numpy as np
 from osteon.core.errors import BadInput, BadScan
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable
-from osteon.core.volume import Array, Volume, Zones
+from osteon.core.volume import Array, Labels, Volume, Zones
 from osteon.data.prepare import Guide, PrepareSpec
 from osteon.inference.in_memory import InMemoryVolume, zones_of
-from osteon.inference.postprocess import Labels
 from osteon.inference.prepared import must_prepare, segment_prepared
 from osteon.inference.segmenter import Segmenter
 from osteon.storage.case import StoredCase, open_case
@@ -76,7 +75,11 @@ def the_scan(path: Path) -> ScanSource:
 
 def stored_scan(url: str) -> OpenedScan:
     """The stored case at a URL."""
-    case = open_case(url)
+    return scan_of(open_case(url))
+
+
+def scan_of(case: StoredCase) -> OpenedScan:
+    """A stored case, its labels as a guide."""
     levels = [case.image(level) for level in range(case.num_levels)]
     return OpenedScan(levels[0], levels, case.zones, case.provenance, guide_of(case) if case.has_labels else None)
 

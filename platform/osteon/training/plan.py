@@ -56,6 +56,12 @@ class TrainingSpec(BaseModel):
             raise ValueError("splits and training_cases/validation_cases both name the split: set only one")
         return self
 
+    def lengthens(self, other: TrainingSpec) -> bool:
+        """Whether this run lasts longer than the other, both told in steps or both in minutes."""
+        if self.minutes is None or other.minutes is None:
+            return self.minutes is other.minutes and self.steps > other.steps
+        return self.minutes > other.minutes
+
 
 @dataclass(frozen=True)
 class Split:

@@ -24,8 +24,8 @@ from pydantic import BaseModel, ConfigDict
 from osteon.core.errors import BadInput, CorruptData
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable, canonical_name
-from osteon.core.volume import Array, Volume, Zones
-from osteon.inference.postprocess import Labels, postprocess
+from osteon.core.volume import Array, Labels, Volume, Zones
+from osteon.inference.postprocess import postprocess
 from osteon.inference.prepared import must_prepare
 from osteon.inference.segmenter import Segmenter
 from osteon.recipes.apply import OpenedScan, read_scan, segment_scan, stored_scan, volumes_ml
@@ -166,7 +166,7 @@ class Work:
         report(Progress(stage="finishing", share=0))
         parts = [_unpacked(self.store.read_bytes(f"{self._folder}/part-{k}.npz")) for k in range(len(kept.ranges))]
         scan, segmenter = self._stored(kept), self.model.segmenter
-        labels = postprocess(_joined(parts), segmenter.postprocess, scan.image.grid.spacing_mm)
+        labels = postprocess(_joined(parts), segmenter.postprocess, scan.image.grid.spacing_mm, segmenter.table)
         return self._keep(scan, labels, segmenter.table, Seconds())
 
     @property

@@ -118,6 +118,10 @@ def test_run_leaves_a_model_and_a_second_one_is_refused(start: Start, tmp_path: 
     assert "run-exists" in err
     assert "--resume" in err
     assert finished(start("--out", str(out), *held_out, "--resume")) == summary
+    longer = finished(start("--out", str(out), *held_out, "--resume", "--set", "training.steps=15"))
+    assert longer["steps"] == 15
+    assert [step for step, _ in curve(out)] == list(range(1, 16))
+    assert load_bundle(longer["model"]).recipe.training.steps == 15
 
 
 def test_killed_worker_is_replaced_and_the_curve_is_the_unbroken_one(

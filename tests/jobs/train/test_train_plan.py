@@ -10,7 +10,7 @@ import pytest
 from osteon.core.errors import BadInput
 from osteon.core.geometry import Grid
 from osteon.core.labels import table_for
-from osteon.jobs.train_plan import TrainPlan, check_same, plan_run
+from osteon.jobs.train_plan import TrainPlan, go_on, plan_run
 from osteon.recipes.recipe import load_recipe
 from osteon.storage.dataset import Dataset
 from osteon.storage.writer import write_case
@@ -80,8 +80,22 @@ def test_a_dataset_without_bones_is_refused(recipe: str, tmp_path: Path) -> None
 
 def test_resuming_under_another_recipe_is_refused_by_key(recipe: str, dataset: Dataset) -> None:
     kept = plan(recipe, dataset).record
-    check_same(plan(recipe, dataset).record, kept, "run")
+    assert go_on(plan(recipe, dataset).record, kept, "run") == kept
     changed: Any = plan(recipe, dataset, "training.steps=99", "optim.ema_decay=0.5").record
     with pytest.raises(BadInput, match=r"optim\.ema_decay, training\.steps differ") as refusal:
-        check_same(changed, kept, "run")
+        go_on(changed, kept, "run")
     assert refusal.value.code == "other-recipe"
+
+
+def test_a_run_may_be_asked_to_last_longer_but_not_shorter(recipe: str, dataset: Dataset) -> None:
+    kept = plan(recipe, dataset).record
+    longer = go_on(plan(recipe, dataset, "training.steps=99").record, kept, "run")
+    assert longer.recipe.training.steps == 99
+    assert longer.split == kept.split
+    for shorter in ("training.steps=3", "training.minutes=60"):
+        with pytest.raises(BadInput, match="differ"):
+            go_on(plan(recipe, dataset, shorter).record, kept, "run")
+    hour = plan(recipe, dataset, "training.minutes=60").record
+    assert go_on(plan(recipe, dataset, "training.minutes=90").record, hour, "run").recipe.training.minutes == 90
+    with pytest.raises(BadInput, match="differ"):
+        go_on(plan(recipe, dataset, "training.minutes=30").record, hour, "run")
