@@ -25,6 +25,7 @@ from seaweed import free_ports
 START_S = 300.0  # until a node is there, on a busy machine
 OBJECT_STORE_BYTES = 80 << 20
 HOST = "127.0.0.1"
+FIRST_EPHEMERAL = 32_768  # from here on the system gives ports to anybody, also between our look and Ray's start
 LONG = 107 - len("/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store")  # what a socket's path leaves
 
 
@@ -79,11 +80,10 @@ class RayCluster:
     def start_head(self, num_cpus: int = 2) -> Node:
         """Start the head on the cluster's ports; after a kill, once more."""
         port, dashboard = self.address.rpartition(":")[2], self.jobs_url.rpartition(":")[2]
-        [client] = free_ports(1)
         return self._start(
             num_cpus,
             "--head", "--node-ip-address", HOST, "--port", port,
-            "--dashboard-host", HOST, "--dashboard-port", dashboard, "--ray-client-server-port", str(client),
+            "--dashboard-host", HOST, "--dashboard-port", dashboard, "--ray-client-server-port", "0",
         )  # fmt: skip
 
     def add_node(self, num_cpus: int = 2) -> Node:
@@ -109,7 +109,7 @@ class RayCluster:
 
     def _start(self, num_cpus: int, *arguments: str) -> Node:
         number = len(self.nodes)
-        agent, grpc, metrics, environments = map(str, free_ports(4))
+        agent, grpc, metrics, environments = map(str, _free_ports(4))
         folder = self.folder / str(number)
         log = self.folder / f"node-{number}.log"
         command = [
@@ -145,7 +145,7 @@ def ray_cluster(num_cpus: int = 2, **extra: str) -> Iterator[RayCluster]:
     """A cluster of one node with so many processors, which finds ``extra`` in its environment; killed on leaving."""
     folder = Path(tempfile.mkdtemp(prefix="osteon-ray-"))
     assert len(str(folder)) < LONG, f"{folder} is too long for sockets"
-    port, dashboard = free_ports(2)
+    port, dashboard = _free_ports(2)
     cluster = RayCluster(f"{HOST}:{port}", f"http://{HOST}:{dashboard}", secrets.token_hex(16), folder, extra)
     try:
         cluster.start_head(num_cpus)
@@ -153,6 +153,13 @@ def ray_cluster(num_cpus: int = 2, **extra: str) -> Iterator[RayCluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+def _free_ports(count: int) -> list[int]:
+    found: list[int] = []
+    while len(found) < count:
+        found += [port for port in free_ports(1) if port < FIRST_EPHEMERAL and port not in found]
+    return found
 
 
 def _wait(there: Callable[[], bool], node: Node) -> None:
