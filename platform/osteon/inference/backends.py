@@ -164,6 +164,7 @@ def open_backend(
     precision: Precision = "auto",
     device: str | None = None,
     compiled: bool = True,
+    num_threads: int = 0,
 ) -> Backend:
     """The network on an engine, checked against eager float32 on a probe patch. The network itself stays as it is.
 
@@ -176,6 +177,7 @@ def open_backend(
             many labels of the probe differ: it can be too coarse for a network that has hardly learnt or that unpools.
         device: a torch device; by default the first CUDA device, or the CPU.
         compiled: let torch compile the network for a CUDA device; takes longer than it saves for a few scans.
+        num_threads: of OpenVINO; 0 for all cores. Torch goes by ``OMP_NUM_THREADS``.
 
     Raises:
         BackendDisagrees: ``backend-disagrees``, if too many labels of the probe differ.
@@ -186,7 +188,12 @@ def open_backend(
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     engine = name if name != "auto" else ("torch" if target.type == "cuda" else "openvino")
     order = _Order(
-        copy.deepcopy(network).eval().requires_grad_(False).cpu(), window_shape, batch_size, target, compiled
+        copy.deepcopy(network).eval().requires_grad_(False).cpu(),
+        window_shape,
+        batch_size,
+        target,
+        compiled,
+        num_threads,
     )
     try:
         return order.opened(engine, precision)
@@ -206,6 +213,7 @@ class _Order:
     batch_size: int
     device: torch.device
     compiled: bool
+    num_threads: int
 
     def opened(self, engine: str, precision: Precision) -> Backend:
         if engine == "torch":
@@ -220,5 +228,7 @@ class _Order:
         if engine == "openvino":
             from osteon.inference.openvino_backend import OpenVinoBackend
 
-            return OpenVinoBackend(self.network, self.window_shape, self.batch_size, precision)
+            return OpenVinoBackend(
+                self.network, self.window_shape, self.batch_size, precision, num_threads=self.num_threads
+            )
         raise BadInput("unknown-backend", f"there is no backend {engine!r}", remedy="choose auto, torch or openvino")

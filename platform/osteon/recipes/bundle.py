@@ -213,10 +213,11 @@ def _check_alike(first: Bundle, other: Bundle, where: str) -> None:
         )
 
 
-def segmenter_of(bundle: Bundle, backend: BackendName = "auto") -> Segmenter:
-    """The model on an engine, as its recipe says it is to be applied."""
+def segmenter_of(bundle: Bundle, backend: BackendName = "auto", num_threads: int = 0) -> Segmenter:
+    """The model on an engine, as its recipe says it is to be applied; threads as `open_backend` says."""
     recipe = bundle.recipe
-    engine = open_backend(bundle.network, backend, recipe.inference.window_shape, recipe.inference.batch_size)
+    spec = recipe.inference
+    engine = open_backend(bundle.network, backend, spec.window_shape, spec.batch_size, num_threads=num_threads)
     return Segmenter(engine, bundle.table, recipe.inference, recipe.intensity, recipe.grid, recipe.postprocess)
 
 
