@@ -21,6 +21,7 @@ from osteon.cli.ingest import ingest
 from osteon.cli.measure import measure
 from osteon.cli.models import models
 from osteon.cli.phantom import phantom
+from osteon.cli.predict import predict
 from osteon.cli.prepare import prepare
 from osteon.cli.recipes import recipes
 from osteon.cli.restore import restore
@@ -53,6 +54,7 @@ COMMANDS = (
     models,
     train,
     segment,
+    predict,
     serve,
     serve_key,
     restore,
