@@ -80,10 +80,11 @@ class RayCluster:
     def start_head(self, num_cpus: int = 2) -> Node:
         """Start the head on the cluster's ports; after a kill, once more."""
         port, dashboard = self.address.rpartition(":")[2], self.jobs_url.rpartition(":")[2]
+        [client] = _free_ports(1)
         return self._start(
             num_cpus,
             "--head", "--node-ip-address", HOST, "--port", port,
-            "--dashboard-host", HOST, "--dashboard-port", dashboard, "--ray-client-server-port", "0",
+            "--dashboard-host", HOST, "--dashboard-port", dashboard, "--ray-client-server-port", str(client),
         )  # fmt: skip
 
     def add_node(self, num_cpus: int = 2) -> Node:

@@ -54,7 +54,7 @@ def evaluate(
         split=split,
         backend=backend,
         tolerance_mm=tolerance_mm,
-        progress=not as_json and sys.stderr.isatty(),
+        progress=not as_json,
     )
     if as_json:
         print(json.dumps({"out": out, **report.model_dump(mode="json", exclude={"details"})}))

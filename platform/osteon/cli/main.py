@@ -18,6 +18,7 @@ from osteon.cli.compartments import compartments
 from osteon.cli.evaluate import evaluate
 from osteon.cli.export import export
 from osteon.cli.ingest import ingest
+from osteon.cli.jobs import jobs
 from osteon.cli.measure import measure
 from osteon.cli.models import models
 from osteon.cli.phantom import phantom
@@ -28,6 +29,7 @@ from osteon.cli.restore import restore
 from osteon.cli.segment import segment
 from osteon.cli.serve import serve
 from osteon.cli.serve_key import serve_key
+from osteon.cli.submit import submit
 from osteon.cli.sweep import sweep
 from osteon.cli.synthesise import synthesise
 from osteon.cli.train import train
@@ -57,6 +59,7 @@ COMMANDS = (
     predict,
     serve,
     serve_key,
+    submit,
     restore,
     compartments,
     evaluate,
@@ -67,6 +70,7 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(recipes, name="recipes")
 app.add_typer(sweep, name="sweep")
+app.add_typer(jobs, name="jobs")
 
 
 def _version(asked: bool) -> None:

@@ -60,7 +60,7 @@ def run(
         _print_plan(preview(request), as_json)
         return
     try:
-        report = start(request, progress=not as_json and sys.stderr.isatty())
+        report = start(request, progress=not as_json)
     except KeyboardInterrupt:
         print("osteon: go on with --resume; trials that are over are kept", file=sys.stderr)
         raise
@@ -89,7 +89,7 @@ def best(
     """Make a model of the best configuration: the ensemble of its folds, or one trained on all of them."""
     from osteon.jobs.sweep_best import best_model
 
-    chosen = best_model(folder, out, configuration=configuration, anew=refit, progress=sys.stderr.isatty())
+    chosen = best_model(folder, out, configuration=configuration, anew=refit, progress=True)
     kind = "trained anew" if refit else "the ensemble of its folds"
     print(f"{chosen.id} ({chosen.title}), {kind}: the model is in {out}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,7 +43,7 @@ def synthesise(
     plan = Synthesis(
         find_bodies(labels, labels_map), cases, seed, _spacing(spacing_mm), split_names(bones), parse_merges(merge)
     )
-    summary = run_synthesis(plan, dataset, num_workers=workers, shown=not as_json and sys.stderr.isatty())
+    summary = run_synthesis(plan, dataset, num_workers=workers, shown=not as_json)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(summary), indent=1))
     else:

@@ -44,7 +44,7 @@ def train(
         _print_plan(preview(request), as_json)
         return
     try:
-        summary = start(request, progress=not as_json and sys.stderr.isatty())
+        summary = start(request, progress=not as_json)
     except KeyboardInterrupt:
         print("osteon: go on from the last checkpoint with --resume", file=sys.stderr)
         raise

@@ -1,0 +1,280 @@
+"""The jobs server of a Ray cluster, as Osteon talks to it: few words, and each failure told in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import requests
+from pydantic import BaseModel, ConfigDict
+from ray.dashboard.modules.job.pydantic_models import JobDetails
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+
+from osteon.core.errors import BadInput, OsteonError
+from osteon.jobs.submit_order import Order
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+ADDRESS = "RAY_API_SERVER_ADDRESS"
+CONNECT_TIMEOUT_S = 10.0
+ABSENCE_S = 180.0  # how long a server may be away while a job is watched: a head is started again in less
+RETRY_S = 2.0
+STOP_TIMEOUT_S = 60.0
+
+for chatty in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):  # which set levels of their own
+    logging.getLogger(chatty).setLevel(logging.ERROR)
+
+
+class JobView(BaseModel):
+    """A job as the cluster knows it.
+
+    Attributes:
+        id: of this attempt.
+        name: for people.
+        status: Ray's word: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
+        command: the command line.
+        started_at, ended_at: in UTC; None if it did not.
+        exit_code: of the command; None while it runs, or when it was lost.
+        message: what Ray says of the status; its first line.
+        labels: what it was given besides.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    status: str
+    command: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    message: str
+    labels: dict[str, str]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.status in ("SUCCEEDED", "FAILED", "STOPPED")
+
+
+class JobsServer:
+    """A jobs server that answered.
+
+    Args:
+        client: Ray's.
+    """
+
+    def __init__(self, client: JobSubmissionClient) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls, address: str | None = None) -> JobsServer:
+        """The server at ``address``, else of ``RAY_API_SERVER_ADDRESS``, else on this machine.
+
+        Raises:
+            OsteonError: ``no-jobs-server``, ``no-token``, ``wrong-token``.
+        """
+        address = address or os.environ.get(ADDRESS) or DEFAULT_ADDRESS
+        _check_reachable(address)
+        os.environ[ADDRESS] = address  # or else Ray would let another one there prevail
+        with _told(address):
+            return cls(JobSubmissionClient(address))
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        address: str = self._client.get_address()
+        return address
+
+    def submit(self, order: Order, id_: str) -> bool:
+        """Hand a job over; whether it was taken: False where somebody was faster with the same id."""
+        spec, held = order.spec, order.spec.resources
+        with _told(self.address), tempfile.TemporaryDirectory(prefix="osteon-job-") as folder:
+            try:
+                self._client.submit_job(
+                    entrypoint=order.entrypoint,
+                    submission_id=id_,
+                    runtime_env={"env_vars": spec.storage.env} | _with_files(order, Path(folder)),
+                    metadata={**spec.labels, "job_name": order.name, "osteon": metadata.version("osteon")},
+                    entrypoint_num_cpus=held.cpus or None,
+                    entrypoint_num_gpus=held.gpus or None,
+                    entrypoint_memory=int(held.memory_gib * 2**30) or None,
+                )
+            except RuntimeError as error:
+                if "already exists" not in str(error):
+                    raise
+                return False
+        return True
+
+    def find(self, id_: str) -> JobView | None:
+        """A job, or None if there is none of that id."""
+        with _told(self.address):
+            try:
+                return _view(self._client.get_job_info(id_))
+            except RuntimeError as error:
+                if "status code 404" not in str(error):
+                    raise
+                return None
+
+    def job(self, id_: str) -> JobView:
+        """A job that there should be.
+
+        Raises:
+            BadInput: ``no-job``.
+        """
+        found = self.find(id_)
+        if found is None:
+            raise BadInput("no-job", "there is no such job", where=id_, remedy="see osteon jobs list")
+        return found
+
+    def list(self) -> tuple[JobView, ...]:
+        """Every job that was submitted, the newest first."""
+        with _told(self.address):
+            found = [_view(job) for job in self._client.list_jobs() if job.submission_id]
+        return tuple(sorted(found, key=lambda job: job.started_at or datetime.max.replace(tzinfo=UTC), reverse=True))
+
+    def logs(self, id_: str) -> str:
+        """What a job has printed so far."""
+        self.job(id_)
+        with _told(self.address):
+            printed: str = self._client.get_job_logs(id_)
+        return printed
+
+    def follow(self, id_: str, show: Callable[[str], None]) -> JobView:
+        """Show what a job prints until it is over, also across a restart of the server; the job as it ended.
+
+        Raises:
+            OsteonError: ``watch-lost`` if the server stays away; the job itself may go on.
+        """
+        printout, seen = _Printout(show), time.monotonic()
+        while True:
+            try:
+                asyncio.run(printout.read(self._client, id_))
+                if (job := self.job(id_)).is_over:
+                    return job
+                seen = time.monotonic()
+            except BadInput:
+                raise
+            except (OsteonError, RuntimeError, aiohttp.ClientError, OSError) as error:
+                if time.monotonic() - seen > ABSENCE_S:
+                    remedy = f"the job may go on without it; osteon jobs logs {id_} --follow shows it again"
+                    raise OsteonError(
+                        "watch-lost", "the server stays away", where=self.address, remedy=remedy
+                    ) from error
+            time.sleep(RETRY_S)
+
+    def stop(self, id_: str) -> JobView:
+        """Stop a job and wait for its end.
+
+        Raises:
+            OsteonError: ``not-stopped`` if it does not end.
+        """
+        self.job(id_)
+        with _told(self.address):
+            self._client.stop_job(id_)
+        until = time.monotonic() + STOP_TIMEOUT_S
+        while not (job := self.job(id_)).is_over:
+            if time.monotonic() > until:
+                raise OsteonError("not-stopped", f"the job is still {job.status}", where=id_, remedy="try it again")
+            time.sleep(0.5)
+        return job
+
+
+class _Printout:
+    """What a job printed, shown once: a connection that is made anew tells it from the beginning."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show, self._num_shown = show, 0
+
+    async def read(self, client: JobSubmissionClient, id_: str) -> None:
+        """Show what is new until the job or the connection ends."""
+        told = 0
+        async for text in client.tail_job_logs(id_):
+            told += len(text)
+            new = text[max(0, len(text) - max(0, told - self._num_shown)) :]
+            self._num_shown = max(self._num_shown, told)
+            if new:
+                self._show(new)
+
+
+def _with_files(order: Order, folder: Path) -> dict[str, str]:
+    """The part of a runtime environment that brings an order's files; they are put into ``folder`` for it."""
+    for path, content in order.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return {"working_dir": str(folder)} if order.files else {}
+
+
+def _view(job: JobDetails) -> JobView:
+    id_ = job.submission_id or job.job_id or ""
+    labels = dict(job.metadata or {})
+    name = labels.pop("job_name", None)
+    for ours in ("osteon", "job_submission_id"):
+        labels.pop(ours, None)
+    return JobView(
+        id=id_,
+        name=name or id_,
+        status=str(job.status),
+        command=job.entrypoint,
+        started_at=_time(job.start_time),
+        ended_at=_time(job.end_time),
+        exit_code=job.driver_exit_code,
+        message=(job.message or "").strip().partition("\n")[0],
+        labels=labels,
+    )
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address where nobody listens; Ray would wait for minutes."""
+    parts = urlsplit(address)
+    try:
+        if parts.scheme not in ("http", "https") or parts.hostname is None:
+            raise BadInput(
+                "bad-address", f"{address!r} is no URL of a jobs server", remedy=f"say for example {DEFAULT_ADDRESS}"
+            )
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise _no_server(address, "nobody answers") from error
+
+
+def _no_server(address: str, what: str) -> OsteonError:
+    remedy = f"check --address or {ADDRESS}, and the way to the cluster (kubectl port-forward, tunnel)"
+    return OsteonError("no-jobs-server", what, where=address, remedy=remedy)
+
+
+@contextmanager
+def _told(address: str) -> Iterator[None]:
+    """Ray's errors as ours."""
+    try:
+        yield
+    except AuthenticationError as error:
+        if "required" in str(error):
+            remedy = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            raise OsteonError("no-token", "the cluster wants a token", where=address, remedy=remedy) from error
+        remedy = "check RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+        raise OsteonError(
+            "wrong-token", "the cluster does not take this token", where=address, remedy=remedy
+        ) from error
+    except (ConnectionError, requests.RequestException) as error:
+        raise _no_server(address, "no jobs server of Ray answers") from error
+    except RuntimeError as error:
+        last = str(error).strip().splitlines()[-1:]
+        raise OsteonError(
+            "jobs-server", *(last or [type(error).__name__]), where=address, remedy="see Ray's logs"
+        ) from error
