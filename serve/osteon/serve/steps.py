@@ -8,14 +8,14 @@ done again from the start and one that was finished is not done again.
 from __future__ import annotations
 
 import io
-import itertools
+import math
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from osteon.inference.prepared import must_prepare
 from osteon.inference.segmenter import Segmenter
 from osteon.recipes.apply import OpenedScan, read_scan, segment_scan, stored_scan, volumes_ml
 from osteon.recipes.bundle import Bundle
+from osteon.recipes.ranges import Parts, Range, cut, fewest_planes, work_by_plane
 from osteon.serve.endings import CASE
 from osteon.serve.schemas import Bone, Format, Order, Seconds
 from osteon.serve.settings import ServeSettings
@@ -39,7 +40,6 @@ from osteon.storage.stores import Store
 from osteon.storage.writer import write_zarr
 from osteon.telemetry.metrics import LABELLING_SECONDS, VOXELS, Notes, Recorder
 
-MIN_WINDOWS = 4  # a range of fewer would spend more on the windows it shares with its neighbours than on its own
 FORMATS: tuple[Format, ...] = ("nifti", "nrrd", "omezarr", "stl", "json")  # and dicomseg of a DICOM series
 Stage = Literal["reading", "segmenting", "finishing"]
 
@@ -58,7 +58,7 @@ class Progress(_Event):
 class Split(_Event):
     """The scan is in the store; these planes of it are to be labelled."""
 
-    ranges: tuple[tuple[int, int], ...]
+    ranges: tuple[Range, ...]
     seconds: Seconds
 
 
@@ -108,7 +108,7 @@ class Kept(BaseModel):
 
     case: str
     has_own_zones: bool
-    ranges: tuple[tuple[int, int], ...]
+    ranges: tuple[Range, ...]
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,9 @@ class Work:
 
     def label_range(self, number: int, report: Report) -> RangeDone:
         """Label the planes of one range and keep them."""
-        kept, key = self._kept_for_sure(), f"{self._folder}/part-{number}.npz"
-        if not self.store.exists(key):
-            scan = self._stored(kept)
-            self.store.write_bytes(key, _packed(self._labelled(scan, kept.ranges[number], report)))
+        kept = self._kept_for_sure()
+        if not self._parts.has(number):
+            self._parts.keep(number, self._labelled(self._stored(kept), kept.ranges[number], report))
         return RangeDone()
 
     def finish(self, report: Report) -> Done:
@@ -164,14 +163,18 @@ class Work:
             return done
         kept = self._kept_for_sure()
         report(Progress(stage="finishing", share=0))
-        parts = [_unpacked(self.store.read_bytes(f"{self._folder}/part-{k}.npz")) for k in range(len(kept.ranges))]
         scan, segmenter = self._stored(kept), self.model.segmenter
-        labels = postprocess(_joined(parts), segmenter.postprocess, scan.image.grid.spacing_mm, segmenter.table)
+        joined = self._parts.joined(len(kept.ranges))
+        labels = postprocess(joined, segmenter.postprocess, scan.image.grid.spacing_mm, segmenter.table)
         return self._keep(scan, labels, segmenter.table, Seconds())
 
     @property
     def _folder(self) -> str:
         return f"work/{self.order.id}"
+
+    @property
+    def _parts(self) -> Parts:
+        return Parts(self.store.child(self._folder))
 
     def _read(self, scratch: Path, report: Report) -> Split | Done:
         report(Progress(stage="reading", share=0))
@@ -199,21 +202,16 @@ class Work:
         report(Progress(stage="finishing", share=0))
         return self._keep(scan, labels, table, seconds.model_copy(update={"segmenting": time.perf_counter() - started}))
 
-    def _ranges(self, scan: OpenedScan) -> tuple[tuple[int, int], ...]:
+    def _ranges(self, scan: OpenedScan) -> tuple[Range, ...]:
         """Planes of the parts; one part for small scans and for scans that have to be prepared."""
-        depth, rows, columns = scan.image.grid.shape
-        recipe = self.model.bundle.recipe
-        planes = round(self.settings.range_megavoxels * 1e6 / (rows * columns))
-        spacing_mm = (recipe.grid.spacing_mm or scan.image.grid.spacing_mm)[0]
-        window = recipe.inference.window_shape[0] * spacing_mm / scan.image.grid.spacing_mm[0]
-        planes = max(planes, round(MIN_WINDOWS * window), 1)
-        if must_prepare(recipe.prepare, scan.provenance.derivation) or planes >= depth:
-            return ((0, depth),)
-        count = -(-depth // planes)
-        edges = [depth * k // count for k in range(count + 1)]
-        return tuple(itertools.pairwise(edges))
+        grid, recipe = scan.image.grid, self.model.bundle.recipe
+        count = math.ceil(grid.num_voxels / (self.settings.range_megavoxels * 1e6))
+        if count == 1 or must_prepare(recipe.prepare, scan.provenance.derivation):
+            return ((0, grid.shape[0]),)
+        work = work_by_plane(recipe, scan.image, scan.zones, scan.levels)
+        return cut(work, count, fewest_planes(recipe, grid.spacing_mm[0]))
 
-    def _keep_scan(self, scan: OpenedScan, case: str | None, ranges: tuple[tuple[int, int], ...]) -> Kept:
+    def _keep_scan(self, scan: OpenedScan, case: str | None, ranges: tuple[Range, ...]) -> Kept:
         """Put a scan that was sent where every replica can read parts of it; a stored case is there already."""
         if case is not None:
             return Kept(case=case, has_own_zones=True, ranges=ranges)
@@ -246,7 +244,7 @@ class Work:
             z, y, x = (int(side) for side in file["shape"])
         return replace(scan, zones=Zones((z, y, x), low, high, np.zeros((*low.shape, 0), dtype=np.uint8)))
 
-    def _labelled(self, scan: OpenedScan, planes: tuple[int, int], report: Report) -> Labels:
+    def _labelled(self, scan: OpenedScan, planes: Range, report: Report) -> Labels:
         def count(done: int, total: int) -> None:
             report(Progress(stage="segmenting", share=done / total))
 
@@ -322,18 +320,3 @@ def _wanted(table: LabelTable, names: Sequence[str] | None) -> LabelTable:
 def _hu(image: Volume) -> npt.NDArray[np.int16]:
     block: npt.NDArray[np.int16] = image.read((0, 0, 0), image.grid.shape).result().astype(np.int16, copy=False)
     return block
-
-
-def _joined(parts: Sequence[Labels]) -> Labels:
-    return cast(Labels, np.concatenate(parts))
-
-
-def _packed(labels: Labels) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, labels=labels)
-    return buffer.getvalue()
-
-
-def _unpacked(data: bytes) -> Labels:
-    with np.load(io.BytesIO(data)) as file:
-        return cast(Labels, file["labels"])
