@@ -10,8 +10,14 @@ from osteon.cli.main import app
 from osteon.cli.submit_words import cluster_words, local_words
 from osteon.core.errors import BadInput
 
-ROOT = typer.main.get_command(app)
-assert isinstance(ROOT, TyperGroup)
+
+def root() -> TyperGroup:
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    return command
+
+
+ROOT = root()
 TRAIN = {"recipe": "demo", "data": "s3://a/b", "out": "s3://a/run"}
 
 
