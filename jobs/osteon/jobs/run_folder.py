@@ -108,7 +108,7 @@ class RunFolder:
             return RunRecord.model_validate_json(self.store.read_bytes(RECORD))
         except FileNotFoundError as error:
             raise BadInput(
-                "no-run", "no run was started here", where=self.store.url, remedy="start one without --resume"
+                "no-run", "no run was started here", where=self.store.url, remedy="start one by osteon train"
             ) from error
         except ValidationError as error:
             place = ".".join(str(part) for part in error.errors()[0]["loc"])

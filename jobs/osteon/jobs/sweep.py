@@ -42,7 +42,7 @@ class SweepRequest:
         sweep: name or path of the sweep's YAML.
         dataset: URL of the dataset.
         out: URL of the sweep's folder.
-        resume: go on with the sweep in ``out``.
+        resume: go on with the sweep in ``out``, if one was begun there.
         mlflow: tracking URI, or None.
     """
 
@@ -67,7 +67,7 @@ def sweep(request: SweepRequest, *, progress: bool = False) -> SweepReport:
     if request.mlflow is not None:
         check_mlflow()
     folder, dataset = SweepFolder(open_store(request.out)), Dataset.open(request.dataset)
-    plan = None if request.resume else preview(request)
+    plan = None if request.resume and folder.exists() else preview(request)
     spec = load_sweep(request.sweep)
     with ray_session():
         hold, parallel = share_out(spec.resources)

@@ -136,6 +136,10 @@ class SweepFolder:
             )
         self.store.write_bytes(SPLITS, splits_json(folds).encode())
 
+    def exists(self) -> bool:
+        """Whether a sweep was started here."""
+        return self.store.exists(RECORD)
+
     def record(self) -> SweepRecord:
         """What the sweep was asked to do.
 
@@ -149,7 +153,7 @@ class SweepFolder:
                 "no-sweep",
                 "no sweep was started here",
                 where=self.store.url,
-                remedy="give the folder of a sweep, or start one without --resume",
+                remedy="give the folder of a sweep, or start one",
             )
         return found
 

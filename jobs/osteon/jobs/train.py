@@ -63,7 +63,7 @@ class TrainRequest:
         dataset: URL of the dataset.
         out: URL of the run's folder.
         workers: a number, or (fewest, most) for a cluster that grows and shrinks.
-        resume: go on with the run in ``out``.
+        resume: go on with the run in ``out``, if one was begun there.
         mlflow: tracking URI, or None.
     """
 
@@ -141,7 +141,7 @@ def carry_out(
 
 
 def _claim(folder: RunFolder, asked: RunRecord, *, resume: bool) -> RunRecord:
-    if not resume:
+    if not resume or not folder.exists():
         folder.claim(asked)
         return asked
     kept = folder.record()

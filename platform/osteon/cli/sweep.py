@@ -40,7 +40,10 @@ def run(
     file: Annotated[str, typer.Argument(metavar="SWEEP", help="A packaged sweep's name, or a YAML file.")],
     data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Folder or s3:// URL of the dataset.")],
     out: Annotated[str, typer.Option("--out", metavar="URL", help="Folder or s3:// URL the sweep is kept in.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on: trials that are over are not run again.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on: trials that are over are not run again; begin, if there is no sweep."),
+    ] = False,
     mlflow: Annotated[
         str | None,
         typer.Option("--mlflow", metavar="URI", help="Also log every trial to this MLflow server or folder."),

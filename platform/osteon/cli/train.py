@@ -26,7 +26,9 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the recipe.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last whole checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's last whole checkpoint; begin, if there is no run.")
+    ] = False,
     mlflow: Annotated[
         str | None, typer.Option("--mlflow", metavar="URI", help="Also log to this MLflow server or folder.")
     ] = None,

@@ -106,7 +106,7 @@ def unbroken(alone: Any, tmp_path: Path) -> list[tuple[int, float]]:
 def test_run_leaves_a_model_and_a_second_one_is_refused(start: Start, tmp_path: Path) -> None:
     out = tmp_path / "run"
     held_out = ("--set", "training.validation_cases=[case1]")
-    summary = finished(start("--out", str(out), *held_out))
+    summary = finished(start("--out", str(out), *held_out, "--resume"))  # there is nothing yet: it begins
     assert [step for step, _ in curve(out)] == list(range(1, 13))
     assert summary["steps"] == 12
     assert summary["bones"] == ["sacrum", "femur_left", "femur_right"]
