@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from fastapi.testclient import TestClient
-from service import LocalFront, write_noise
+from service import LocalFront, labelled_file, write_noise
 
-from osteon.recipes.apply import read_scan, segment_scan
-from osteon.recipes.bundle import load_bundle, segmenter_of
+from osteon.recipes.bundle import load_bundle
 from osteon.serve.api import new_api, upload_id, upload_key
 from osteon.serve.front import DeskAway
 from osteon.serve.keys import add_key
 from osteon.serve.ledger import Ledger, NotFound
 from osteon.serve.settings import ServeSettings
-from osteon.storage.export import write_scan
 
 
 @pytest.fixture
@@ -45,14 +43,6 @@ def sent(api: TestClient, scan: Path, **headers: str) -> dict[str, object]:
     return dict(answer.json())
 
 
-def expected(model: str, scan: Path, out: Path) -> bytes:
-    """The NIfTI file that `osteon segment` writes."""
-    bundle, read = load_bundle(model), read_scan(scan, out)
-    labels, table = segment_scan(segmenter_of(bundle), bundle.recipe.prepare, read)
-    write_scan(out / "expected.nii.gz", labels, read.image.grid, read.provenance, table=table)
-    return (out / "expected.nii.gz").read_bytes()
-
-
 def test_a_scan_that_is_sent_comes_back_as_osteon_segment_would_label_it(
     api: TestClient, scan: Path, model: str, tmp_path: Path
 ) -> None:
@@ -61,7 +51,7 @@ def test_a_scan_that_is_sent_comes_back_as_osteon_segment_would_label_it(
     assert segmentation["state"] == "done"
     assert segmentation["bones"]
     result = api.get(f"/v1/segmentations/{segmentation['id']}/result?format=nifti")
-    assert result.content == expected(model, scan, tmp_path)
+    assert result.content == labelled_file(model, scan, tmp_path / "expected.nii.gz")
     assert result.headers["content-type"] == "application/gzip"
 
 
@@ -96,7 +86,7 @@ def test_a_real_scan_by_url_and_by_upload_is_labelled_as_on_the_laptop(
             api.post("/v1/segmentations?wait=60", json={"source": scan.as_uri()}).json()["id"],
         ]
         results = {api.get(f"/v1/segmentations/{id_}/result").content for id_ in ids}
-    assert results == {expected(coarse_model, scan, tmp_path)}
+    assert results == {labelled_file(coarse_model, scan, tmp_path / "expected.nii.gz")}
 
 
 def test_an_idempotency_key_stands_for_one_request(api: TestClient, scan: Path, settings: ServeSettings) -> None:

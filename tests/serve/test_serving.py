@@ -6,14 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 import yaml
-from service import Service, Start, write_noise
+from service import Service, Start, labelled_file, replicas, write_noise
 
-from osteon.recipes.apply import read_scan, segment_scan
-from osteon.recipes.bundle import load_bundle, segmenter_of
-from osteon.storage.export import write_scan
 from osteon.storage.stores import open_store
 
 pytestmark = pytest.mark.slow
@@ -29,11 +25,7 @@ def long_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(model: str, long_scan: Path) -> bytes:
     """The file that `osteon segment` writes."""
-    bundle, scan = load_bundle(model), read_scan(long_scan, long_scan.parent)
-    labels, table = segment_scan(segmenter_of(bundle), bundle.recipe.prepare, scan)
-    path = long_scan.with_name("expected.nii.gz")
-    write_scan(path, labels, scan.image.grid, scan.provenance, table=table)
-    return path.read_bytes()
+    return labelled_file(model, long_scan, long_scan.with_name("expected.nii.gz"))
 
 
 @pytest.fixture
@@ -77,15 +69,6 @@ def is_under_way(segmentation: dict[str, object]) -> bool:
     return segmentation["state"] == "segmenting"
 
 
-def replica(service: Service, name: str) -> psutil.Process:
-    """The process of one of the deployments."""
-    for process in psutil.Process(service.process.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if f"ServeReplica:osteon:{name}" in " ".join(process.cmdline()):
-                return process
-    raise AssertionError(f"no replica of {name}")
-
-
 def test_killed_replicas_cost_time_and_nothing_else(
     start: Start, config: Path, long_scan: Path, expected: bytes
 ) -> None:
@@ -93,7 +76,8 @@ def test_killed_replicas_cost_time_and_nothing_else(
     for victim in ("Segmenter", "Desk", "Api"):
         id_ = post(service, long_scan, victim)
         awaited(service, id_, is_under_way)
-        replica(service, victim).kill()
+        [process] = replicas(service, victim)
+        process.kill()
 
         awaited(service, id_, is_done)
         result = httpx.get(f"{service.url}/v1/segmentations/{id_}/result", timeout=60)

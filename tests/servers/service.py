@@ -10,15 +10,19 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import SimpleITK as sitk
 from processes import kill_tree
 
+from osteon.recipes.apply import read_scan, segment_scan
+from osteon.recipes.bundle import load_bundle, segmenter_of
 from osteon.serve.desk import Desk
 from osteon.serve.ledger import Ledger
 from osteon.serve.metrics import Registry
 from osteon.serve.schemas import Order
 from osteon.serve.segmenter import Event, Segmenter
 from osteon.serve.settings import ServeSettings
+from osteon.storage.export import write_scan
 from osteon.telemetry.metrics import Note, replay
 
 START_S = 300.0  # until it answers, on a busy machine
@@ -31,6 +35,14 @@ def write_noise(path: Path, depth: int = 40, side: int = 24, seed: int = 0) -> P
     image.SetSpacing((1.5, 1.5, 2.0))
     sitk.WriteImage(image, path)
     return path
+
+
+def labelled_file(model: str, scan: Path, path: Path) -> bytes:
+    """The bytes of the NIfTI file that `osteon segment` writes of a scan, to ``path``."""
+    bundle, read = load_bundle(model), read_scan(scan, path.parent)
+    labels, table = segment_scan(segmenter_of(bundle), bundle.recipe.prepare, read)
+    write_scan(path, labels, read.image.grid, read.provenance, table=table)
+    return path.read_bytes()
 
 
 class LocalCrew:
@@ -95,6 +107,16 @@ class Service:
         """End it and all that it started, as a power cut does."""
         kill_tree(self.process.pid)
         self.process.wait(30)
+
+
+def replicas(service: Service, name: str) -> list[psutil.Process]:
+    """The processes of one of the deployments of a service."""
+    found = []
+    for process in psutil.Process(service.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if f"ServeReplica:osteon:{name}" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 Start = Callable[..., Service]
