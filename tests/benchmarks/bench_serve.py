@@ -1,55 +1,33 @@
-"""The service against the same work without it: a served scan, an accepted request, an upload, many callers at once.
-
-One `osteon serve` with one segmenter answers all of it. The network is untrained and small: what is measured is what
-the service adds to it.
-"""
+"""The service against the same work without it: a served scan, an accepted request, an upload, many callers at once."""
 
 from __future__ import annotations
 
 import os
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import numpy as np
-import torch
-import uvicorn
-import yaml
+import psutil
 from harness import Row, compare, parser, report
-from scan import Scan
+from peer_upload import bare_uvicorn
 from seaweed import free_ports
-from service import Service, await_ready
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from served import connected, seconds, seconds_of_many, serving, write_case, write_file, write_model
+from service import Service, replicas
 
-from osteon.core.labels import BONES
-from osteon.data.preprocess import ModelGrid
-from osteon.inference.windows import StreamSpec
-from osteon.models.build import build
-from osteon.models.volume_specs import UNet3dSpec
 from osteon.recipes.apply import read_scan, segment_scan
-from osteon.recipes.bundle import load_bundle, save_bundle, segmenter_of
-from osteon.recipes.recipe import Recipe
-from osteon.storage.export import write_scan
-from osteon.storage.stores import open_store
-from osteon.storage.writer import provenance_of, write_zarr
+from osteon.recipes.bundle import load_bundle, segmenter_of
+from osteon.storage.writer import write_zarr
 
-TABLE = BONES.subset(range(1, 25))
 CALLERS, SCANS_EACH = 8, 2
 ASKED = 20  # requests for a latency
 MB = 1_000_000
+LOOK_S = 0.02  # between looks at how large a process is
 
 
 def main() -> None:
@@ -57,8 +35,14 @@ def main() -> None:
     options = parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="osteon-bench-") as name:
         bench = Bench.make(Path(name), small=options.small)
-        with bench.serving() as service:
-            rows = bench.rows(service, options.rounds)
+        with serving(bench.folder, bench.model) as service, connected(service) as http:
+            rows = [
+                bench.scan_row(http, options.rounds),
+                *bench.request_rows(http),
+                bench.upload_row(http, options.rounds),
+                bench.memory_row(service, http),
+                bench.callers_row(service, options.rounds),
+            ]
     report(rows, as_json=options.json)
 
 
@@ -73,6 +57,7 @@ class Bench:
         small_scan: one that takes little more than a request does.
         sizes: stored cases by their megabytes of HU.
         body: bytes of an upload.
+        large_mb: size of an upload that must not be held in memory.
     """
 
     folder: Path
@@ -81,51 +66,21 @@ class Bench:
     small_scan: Path
     sizes: dict[int, str]
     body: bytes
+    large_mb: int
 
     @classmethod
     def make(cls, folder: Path, *, small: bool) -> Bench:
         """Write a model and scans."""
-        recipe = Recipe(
-            name="bench",
-            grid=ModelGrid(spacing_mm=(2.0, 2.0, 2.0)),
-            model=UNet3dSpec(channels=(16, 32, 64), num_auxiliary=0),
-            inference=StreamSpec(window_shape=(64, 64, 64)),
-        )
-        torch.manual_seed(0)
-        network = build(recipe.model, num_classes=len(TABLE) + 1)
-        save_bundle(open_store(str(folder / "model")), "", recipe, TABLE, network, {})
-        depths = (40, 80) if small else (100, 1000)
-        sizes = {n * 512 * 512 * 2 // MB: _write_case(folder, n) for n in depths}
-        scan = _write_scan(folder / "scan.nii.gz", 60 if small else 240, 128 if small else 256)
-        small_scan = _write_scan(folder / "small.nii.gz", 48, 64)
-        return cls(folder, str(folder / "model"), scan, small_scan, sizes, os.urandom((20 if small else 200) * MB))
-
-    @contextmanager
-    def serving(self) -> Iterator[Service]:
-        """`osteon serve` with these."""
-        settings = {
-            "models": {"bench": self.model},
-            "store": str(self.folder / "store"),
-            "sources": {"allow": [self.folder.as_uri()]},
-            "guard": {"limits": {"caller": {"requests_per_s": 1000, "burst": 10000, "uploads": 100}}},
+        sizes = {
+            depth * 512 * 512 * 2 // MB: write_case(folder, depth) for depth in ((40, 80) if small else (100, 1000))
         }
-        config = self.folder / "serve.yaml"
-        config.write_text(yaml.safe_dump(settings))
-        [port] = free_ports(1)
-        command = [sys.executable, "-m", "osteon.cli.main", "serve", "--config", str(config), "--port", str(port)]
-        with (self.folder / "serve.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        service = Service(f"http://127.0.0.1:{port}", process)
-        await_ready(service, self.folder / "serve.log")
-        try:
-            yield service
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(120)
+        scan = write_file(folder / "scan.nii.gz", 60 if small else 240, 128 if small else 256)
+        small_scan = write_file(folder / "small.nii.gz", 48, 64)
+        body, large_mb = os.urandom((20 if small else 200) * MB), 100 if small else 500
+        return cls(folder, write_model(folder / "model"), scan, small_scan, sizes, body, large_mb)
 
-    def rows(self, service: Service, rounds: int) -> list[Row]:
-        """Every aim."""
-        http = httpx.Client(base_url=service.url, timeout=600)
+    def scan_row(self, http: httpx.Client, rounds: int) -> Row:
+        """A served scan against the same work in one process."""
         bundle = load_bundle(self.model)
         segmenter = segmenter_of(bundle)
 
@@ -138,80 +93,67 @@ class Bench:
                 write_zarr(str(Path(scratch) / "out.zarr"), hu, labels, scan.image.grid, table, scan.provenance)
             return time.perf_counter() - began
 
-        rows = [
-            compare(
-                "one scan by URL, until it is done",
-                "read, segment, write in one process",
-                peer=offline,
-                ours=lambda: _seconds(http, self.scan),
-                unit="s",
-                rounds=rounds,
-                aim=0.95,
-            )
-        ]
-        for megabytes, url in self.sizes.items():
-            asked = [_accept(http, url) for _ in range(ASKED)]
-            rows.append(
-                Row(
-                    f"a request by URL is accepted, {megabytes} MB",
-                    "limit",
-                    "ms",
-                    50.0,
-                    statistics.median(asked),
-                    1.0,
-                    ASKED,
-                )
-            )
-        with _bare(self.folder) as bare:
-            rows.append(
-                compare(
-                    f"an upload of {len(self.body) // MB} MB",
-                    "bare uvicorn",
-                    peer=lambda: _put(http, bare, self.body),
-                    ours=lambda: _put(http, _announced(http), self.body),
-                    unit="s",
-                    rounds=rounds,
-                    aim=0.8,
-                )
-            )
-        rows.append(
-            compare(
-                f"{CALLERS * SCANS_EACH} scans by {CALLERS} callers at once",
-                "one caller, one after the other",
-                peer=lambda: _many(service.url, self.small_scan, 1, CALLERS * SCANS_EACH),
-                ours=lambda: _many(service.url, self.small_scan, CALLERS, SCANS_EACH),
-                unit="s",
-                rounds=rounds,
-                aim=0.95,
-            )
+        return compare(
+            "one scan by URL, until it is done",
+            "read, segment, write in one process",
+            peer=offline,
+            ours=lambda: seconds(http, self.scan),
+            unit="s",
+            rounds=rounds,
+            aim=0.95,
         )
-        return rows
+
+    def request_rows(self, http: httpx.Client) -> Iterator[Row]:
+        """Requests by URL, which do not take longer for a larger scan."""
+        for megabytes, url in self.sizes.items():
+            median = statistics.median(_accept(http, url) for _ in range(ASKED))
+            yield Row(f"a request by URL is accepted, {megabytes} MB", "limit", "ms", 50.0, median, 1.0, ASKED)
+
+    def upload_row(self, http: httpx.Client, rounds: int) -> Row:
+        """An upload against a server that does nothing else."""
+        with bare_uvicorn(self.folder / "bare", free_ports(1)[0]) as bare:
+            return compare(
+                f"an upload of {len(self.body) // MB} MB",
+                "bare uvicorn",
+                peer=lambda: _put(http, bare, self.body),
+                ours=lambda: _put(http, _announced(http), self.body),
+                unit="s",
+                rounds=rounds,
+                aim=0.8,
+            )
+
+    def memory_row(self, service: Service, http: httpx.Client) -> Row:
+        """How much the process that takes an upload in grows meanwhile."""
+        [api] = replicas(service, "Api")
+        piece = os.urandom(MB)
+        _put(http, _announced(http), piece)  # what the first one brings into memory stays
+        growth = _growth(api, lambda: _put(http, _announced(http), (piece for _ in range(self.large_mb))))
+        name = f"growth of the Api's process while {self.large_mb} MB are uploaded"
+        return Row(name, "the body", "MB", self.large_mb, max(growth / MB, 1.0), None, 1)
+
+    def callers_row(self, service: Service, rounds: int) -> Row:
+        """Many callers at once against one after the other."""
+        return compare(
+            f"{CALLERS * SCANS_EACH} scans by {CALLERS} callers at once",
+            "one caller, one after the other",
+            peer=lambda: seconds_of_many(service, self.small_scan, 1, CALLERS * SCANS_EACH),
+            ours=lambda: seconds_of_many(service, self.small_scan, CALLERS, SCANS_EACH),
+            unit="s",
+            rounds=rounds,
+            aim=0.95,
+        )
 
 
-def _write_scan(path: Path, depth: int, side: int) -> Path:
-    scan = Scan.make((depth, side, side))
-    write_scan(path, scan.image, scan.grid, provenance_of(scan.image, None, scan.grid), table=None)
-    return path
-
-
-def _write_case(folder: Path, depth: int) -> str:
-    scan = Scan.make((depth, 512, 512))
-    url = (folder / f"case-{depth}.zarr").as_uri()
-    write_zarr(url, scan.image, None, scan.grid, TABLE)
-    return url
-
-
-def _seconds(http: httpx.Client, scan: Path) -> float:
-    """From the request to the end of a scan that the service reads by its URL."""
-    began = time.perf_counter()
-    answer = http.post("/v1/segmentations", params={"wait": 60}, json={"source": scan.as_uri()}).json()
-    while answer["state"] != "done":
-        assert answer["problem"] is None, answer
-        time.sleep(0.05)
-        answer = http.get(f"/v1/segmentations/{answer['id']}").json()
-    seconds = time.perf_counter() - began
-    http.delete(f"/v1/segmentations/{answer['id']}")
-    return seconds
+def _growth(process: psutil.Process, work: Callable[[], object]) -> float:
+    """Bytes of resident memory beyond those at the beginning, at most, while some work is done."""
+    first = most = process.memory_info().rss
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        while not running.done():
+            most = max(most, process.memory_info().rss)
+            time.sleep(LOOK_S)
+        running.result()
+    return float(most - first)
 
 
 def _accept(http: httpx.Client, url: str) -> float:
@@ -227,48 +169,10 @@ def _announced(http: httpx.Client) -> str:
     return str(http.post("/v1/uploads", json={"filename": "scan.nii"}).json()["url"])
 
 
-def _put(http: httpx.Client, url: str, body: bytes) -> float:
+def _put(http: httpx.Client, url: str, body: bytes | Iterator[bytes]) -> float:
     began = time.perf_counter()
     http.put(url, content=body).raise_for_status()
     return time.perf_counter() - began
-
-
-def _many(url: str, scan: Path, callers: int, scans: int) -> float:
-    """Seconds until every caller has had all its scans done."""
-
-    def call(_: int) -> int:
-        with httpx.Client(base_url=url, timeout=600) as http:
-            return sum(_seconds(http, scan) > 0 for _ in range(scans))
-
-    began = time.perf_counter()
-    with ThreadPoolExecutor(callers) as pool:
-        done = sum(pool.map(call, range(callers)))
-    assert done == callers * scans
-    return time.perf_counter() - began
-
-
-@contextmanager
-def _bare(folder: Path) -> Iterator[str]:
-    """A server that writes a body to a file and does nothing else; the URL to put to."""
-
-    async def put(request: Request) -> Response:
-        with (folder / "bare").open("wb") as file:
-            async for piece in request.stream():
-                file.write(piece)
-        return Response(status_code=204)
-
-    [port] = free_ports(1)
-    app = Starlette(routes=[Route("/put", put, methods=["PUT"])])
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    try:
-        yield f"http://127.0.0.1:{port}/put"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 if __name__ == "__main__":
