@@ -5,6 +5,7 @@ Every port is a free one, every process is of this cluster alone, and only these
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -14,11 +15,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from processes import kill_tree
 from seaweed import free_ports
 
@@ -78,29 +80,30 @@ class RayCluster:
         return {**self.secret, "RAY_API_SERVER_ADDRESS": self.jobs_url}
 
     def start_head(self, num_cpus: int = 2) -> Node:
-        """Start the head on the cluster's ports; after a kill, once more."""
+        """Start the head on the cluster's ports, after a kill once more, and wait until it counts itself."""
         port, dashboard = self.address.rpartition(":")[2], self.jobs_url.rpartition(":")[2]
         [client] = _free_ports(1)
-        return self._start(
-            num_cpus,
+        words = (
             "--head", "--node-ip-address", HOST, "--port", port,
             "--dashboard-host", HOST, "--dashboard-port", dashboard, "--ray-client-server-port", str(client),
         )  # fmt: skip
+        return self._bring_up(num_cpus, words)
 
-    def add_node(self, num_cpus: int = 2) -> Node:
-        """Start one more node, on an address of its own, and wait until the cluster counts it."""
-        before = self.num_alive()
-        node = self._start(num_cpus, "--address", self.address, "--node-ip-address", f"127.0.0.{len(self.nodes) + 1}")
-        _wait(lambda: self.num_alive() > before, node)
-        return node
+    def add_node(self, num_cpus: int = 2, *, apart: bool = False) -> Node:
+        """Start one more node, on an address of its own, and wait until the cluster counts it.
 
-    def await_head(self) -> None:
-        """Wait until the jobs server answers and counts the head."""
-        _wait(lambda: self.num_alive() > 0, self.nodes[-1])
+        Args:
+            num_cpus: its processors.
+            apart: with a ``/tmp`` of its own, as on a machine of its own; skips the test where that is not allowed.
+        """
+        words = ("--address", self.address, "--node-ip-address", f"127.0.0.{len(self.nodes) + 1}")
+        return self._bring_up(num_cpus, words, _apart() if apart else ())
 
-    def num_alive(self) -> int:
-        """How many nodes the cluster counts."""
-        return (self._get("/nodes?view=summary") or b"").count(b'"state": "ALIVE"')
+    def alive(self) -> set[str]:
+        """Ids of the nodes that the cluster takes to be there; a lost one for some seconds, too."""
+        answer = self._get("/nodes?view=summary")
+        nodes = json.loads(answer)["data"]["summary"] if answer else []
+        return {node["raylet"]["nodeId"] for node in nodes if node["raylet"].get("state") == "ALIVE"}
 
     def stop(self) -> None:
         """End what is left of it."""
@@ -108,13 +111,24 @@ class RayCluster:
             node.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, num_cpus: int, *arguments: str) -> Node:
+    def _bring_up(self, num_cpus: int, arguments: Sequence[str], within: Sequence[str] = ()) -> Node:
+        before, until = self.alive(), time.monotonic() + START_S
+        node = self._start(num_cpus, arguments, within)
+        while not self.alive() - before:
+            if time.monotonic() > until:
+                raise RuntimeError(f"Ray did not start:\n{node.log.read_text(errors='replace')[-2000:]}")
+            if node.process.poll() is not None:  # Ray gives its own processes half a minute, on any machine
+                node = self._start(num_cpus, arguments, within)
+            time.sleep(0.5)
+        return node
+
+    def _start(self, num_cpus: int, arguments: Sequence[str], within: Sequence[str]) -> Node:
         number = len(self.nodes)
         agent, grpc, metrics, environments = map(str, _free_ports(4))
         folder = self.folder / str(number)
         log = self.folder / f"node-{number}.log"
         command = [
-            str(Path(sys.executable).with_name("ray")), "start", "--block", *arguments,
+            *within, str(Path(sys.executable).with_name("ray")), "start", "--block", *arguments,
             "--dashboard-agent-listen-port", agent, "--dashboard-agent-grpc-port", grpc,
             "--metrics-export-port", metrics, "--runtime-env-agent-port", environments,
             "--num-cpus", str(num_cpus), "--object-store-memory", str(OBJECT_STORE_BYTES),
@@ -150,10 +164,17 @@ def ray_cluster(num_cpus: int = 2, **extra: str) -> Iterator[RayCluster]:
     cluster = RayCluster(f"{HOST}:{port}", f"http://{HOST}:{dashboard}", secrets.token_hex(16), folder, extra)
     try:
         cluster.start_head(num_cpus)
-        cluster.await_head()
         yield cluster
     finally:
         cluster.stop()
+
+
+def _apart() -> Sequence[str]:
+    """What a command is put behind to have a ``/tmp`` of its own."""
+    words = ("unshare", "--mount", "--map-root-user", "sh", "-c", 'mount -t tmpfs none /tmp && exec "$0" "$@"')
+    if subprocess.run([*words, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespaces here")
+    return words
 
 
 def _free_ports(count: int) -> list[int]:
@@ -161,11 +182,3 @@ def _free_ports(count: int) -> list[int]:
     while len(found) < count:
         found += [port for port in free_ports(1) if port < FIRST_EPHEMERAL and port not in found]
     return found
-
-
-def _wait(there: Callable[[], bool], node: Node) -> None:
-    until = time.monotonic() + START_S
-    while not there():
-        if node.process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"Ray did not start:\n{node.log.read_text(errors='replace')[-2000:]}")
-        time.sleep(0.5)
