@@ -59,7 +59,8 @@ class RayCluster:
         token: what both ask for.
         folder: where its processes keep their logs and sockets.
         extra: what else its processes find in their environment.
-        nodes: the head and those that joined, in order.
+        nodes: all that were ever started, in order.
+        head: the one with the jobs server.
     """
 
     address: str
@@ -68,6 +69,7 @@ class RayCluster:
     folder: Path
     extra: Mapping[str, str]
     nodes: list[Node] = field(default_factory=list)
+    head: Node | None = None
 
     @property
     def secret(self) -> dict[str, str]:
@@ -87,7 +89,8 @@ class RayCluster:
             "--head", "--node-ip-address", HOST, "--port", port,
             "--dashboard-host", HOST, "--dashboard-port", dashboard, "--ray-client-server-port", str(client),
         )  # fmt: skip
-        return self._bring_up(num_cpus, words)
+        self.head = self._bring_up(num_cpus, words)
+        return self.head
 
     def add_node(self, num_cpus: int = 2, *, apart: bool = False) -> Node:
         """Start one more node, on an address of its own, and wait until the cluster counts it.

@@ -1,48 +1,134 @@
 """A node is lost in mid-work, with all that ran on it; another one comes, and the work ends right."""
 
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
-from ray_cluster import RayCluster
+import SimpleITK as sitk
+import yaml
+from ray_cluster import Node, RayCluster
 
 from osteon.jobs.run_folder import RunFolder
+from osteon.jobs.sweep_folder import SweepFolder
 from osteon.recipes.bundle import has_bundle
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
+from osteon.storage.verify import verify
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 600.0
+SCANS = 30
+
+Osteon = Callable[..., tuple[int, str, str]]
+Lose = Callable[[Callable[[], bool]], None]
 
 
-def await_that(there: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not there():
-        assert time.monotonic() < until
-        time.sleep(1)
+@pytest.fixture
+def worker(archive_cluster: RayCluster) -> Node:
+    """The one node that computes: what an earlier test left, or a new one."""
+    last = archive_cluster.nodes[-1]
+    is_there = last.process.poll() is None and last is not archive_cluster.head
+    return last if is_there else archive_cluster.add_node(apart=True)
+
+
+@pytest.fixture
+def lose_worker(archive_cluster: RayCluster, worker: Node) -> Lose:
+    """Kills the node as soon as something is the case, and adds another one."""
+
+    def lose(when: Callable[[], bool]) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while not when():
+            assert time.monotonic() < until
+            time.sleep(0.5)
+        worker.kill()
+        archive_cluster.add_node(apart=True)
+
+    return lose
+
+
+@pytest.fixture
+def everywhere() -> Iterator[Path]:
+    """A folder that all nodes see."""
+    folder = Path(tempfile.mkdtemp(prefix="osteon-test-", dir="/var/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def ends_well(osteon: Osteon, id_: str) -> None:
+    code, out, err = osteon("jobs", "logs", id_, "--follow")
+    assert code == 0, out + err
+
+
+def steps(run: RunFolder) -> list[int]:
+    return [line["step"] for line in run.metrics() if line["kind"] == "train"]
 
 
 def test_training_goes_on_from_its_last_checkpoint(
-    archive_cluster: RayCluster,
     s3_url: str,
     tiny_dataset: Callable[[str, int], Dataset],
     recipe: str,
     submit: Callable[..., str],
-    osteon: Callable[..., tuple[int, str, str]],
+    osteon: Osteon,
+    lose_worker: Lose,
 ) -> None:
-    data = tiny_dataset(f"{s3_url}/data", 3)
-    run = RunFolder(open_store(f"{s3_url}/run"))
-
-    def steps() -> list[Any]:
-        return [line["step"] for line in run.metrics() if line["kind"] == "train"]
-
-    node = archive_cluster.add_node(apart=True)
+    data, run = tiny_dataset(f"{s3_url}/data", 3), RunFolder(open_store(f"{s3_url}/run"))
     id_ = submit("train", recipe=recipe, data=data.url, out=run.store.url, set=["training.steps=300"])
-    await_that(lambda: len(steps()) > 20)
-    node.kill()
-    archive_cluster.add_node(apart=True)
-    code, out, err = osteon("jobs", "logs", id_, "--follow")
-    assert code == 0, out + err
-    assert steps() == list(range(1, 301))
+    lose_worker(lambda: len(steps(run)) > 20)
+    ends_well(osteon, id_)
+    assert steps(run) == list(range(1, 301))
     assert has_bundle(run.model)
+
+
+def test_every_scan_is_ingested_once(
+    s3_url: str, everywhere: Path, submit: Callable[..., str], osteon: Osteon, lose_worker: Lose
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(SCANS):
+        scan = sitk.GetImageFromArray(rng.integers(-1000, 1000, (40, 48, 48), np.int16))
+        sitk.WriteImage(scan, everywhere / f"scan{number}.nii.gz")
+    store = open_store(f"{s3_url}/archive")
+    id_ = submit("ingest", source=[str(everywhere)], dataset=store.url, scheduler="ray")
+    lose_worker(lambda: sum(key.count("/") == 2 and key.endswith("zarr.json") for key in store.list("cases")) > 2)
+    ends_well(osteon, id_)
+    dataset = Dataset.open(store.url)
+    assert len(dataset.catalog()) == SCANS
+    assert verify(store.url).is_sound
+    assert not store.list("quarantine")
+
+
+def test_no_trial_of_a_sweep_is_lost(
+    s3_url: str,
+    tiny_dataset: Callable[[str, int], Dataset],
+    recipe: str,
+    tmp_path: Path,
+    submit: Callable[..., str],
+    osteon: Osteon,
+    lose_worker: Lose,
+) -> None:
+    data, folder = tiny_dataset(f"{s3_url}/data", 4), SweepFolder(open_store(f"{s3_url}/sweep"))
+    shutil.copy(recipe, tmp_path / "tiny.yaml")
+    sweep = {
+        "name": "tiny",
+        "recipe": "tiny.yaml",
+        "settings": {"training.steps": 60},
+        "space": {"optim.learning_rate": [0.01, 0.02]},
+        "folds": {"count": 2},
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
+    id_ = submit("sweep", sweep=str(tmp_path / "sweep.yaml"), data=data.url, out=folder.store.url)
+
+    def under_way() -> bool:
+        return any(len(steps(folder.run(key))) > 10 for key in folder.record().keys("c000"))
+
+    lose_worker(lambda: folder.exists() and under_way())
+    ends_well(osteon, id_)
+    for id_ in ("c000", "c001"):
+        for key in folder.record().keys(id_):
+            assert steps(folder.run(key)) == list(range(1, 61))
+            outcome = folder.outcome(key)
+            assert outcome is not None
+            assert outcome.status == "done"
