@@ -2,9 +2,9 @@
 
 The archive is done when its last worker is: what counts is the tail, when some workers are out of work and others are
 not. Pieces are given out longest first (Graham 1969, "Bounds on multiprocessing timing anomalies", SIAM J. Appl. Math.
-17: no worker ends later than the others by more than the piece it has), and scans longer than a small share of what a
-worker has to do in all are cut into ranges of planes. So at most 1 / `TAIL` scans per worker are ever looked into
-before the work begins, however large the archive.
+17), which leaves short scans for the end; that is enough unless a scan is long beside all that a worker has to do. Only
+such scans are cut into ranges of planes, for cutting costs windows (docs/decisions/007-own-pool.md). So at most
+1 / `SHARE` scans per worker are ever looked into before the work begins, however large the archive.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from osteon.inference.windows import WindowGrid
 from osteon.recipes.ranges import Range
 from osteon.recipes.recipe import Recipe
 
-TAIL = 0.05  # of a worker's share of all windows: no piece is longer, where scans may be split
+SHARE = 0.5  # of all that a worker has to do: longer scans are split
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def count_windows(recipe: Recipe, grid: Grid) -> float:
 
 def longest_unit(cases: Iterable[Candidate], workers: int) -> float:
     """Windows of the longest piece: longer scans are to be split. One worker has no tail, and so no limit."""
-    return math.inf if workers == 1 else TAIL * sum(case.windows for case in cases) / workers
+    return math.inf if workers == 1 else SHARE * sum(case.windows for case in cases) / workers
 
 
 def in_order(units: Sequence[Unit]) -> list[Unit]:

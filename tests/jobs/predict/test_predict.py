@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from processes import kill_tree
+from ray_cluster import RayCluster
 
 from osteon.jobs.predict_case import WORK
 from osteon.storage.dataset import Dataset
@@ -22,6 +23,7 @@ TIMEOUT_S = 300
 Start = Callable[..., subprocess.Popen[str]]
 AddCase = Callable[..., Dataset]
 Labels = Callable[..., dict[str, bytes]]
+Workers = Callable[[], list[psutil.Process]]
 
 
 @pytest.fixture
@@ -30,11 +32,10 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(model: str, archive: Path, out: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts `osteon predict`; whatever still runs at the end is killed."""
+def start(cluster: RayCluster, model: str, archive: Path, out: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts `osteon predict` on the cluster; whatever still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_raylet_start_wait_time_s": str(TIMEOUT_S)}
-    environment.pop("RAY_ADDRESS", None)
+    environment = os.environ | cluster.env | {"RAY_ADDRESS": cluster.address, "OMP_NUM_THREADS": "1"}
 
     def run(*arguments: str) -> subprocess.Popen[str]:
         words = ["predict", model, "--data", str(archive), "--out", str(out), "--backend", "torch", "--json"]
@@ -55,6 +56,25 @@ def start(model: str, archive: Path, out: Path, tmp_path: Path) -> Iterator[Star
         process.communicate()
 
 
+@pytest.fixture
+def workers(cluster: RayCluster) -> Callable[[], list[psutil.Process]]:
+    """The worker processes of any prediction on the cluster."""
+
+    def find() -> list[psutil.Process]:
+        nodes = [psutil.Process(node.process.pid) for node in cluster.nodes if node.process.poll() is None]
+        family = [child for node in nodes for child in node.children(recursive=True)]
+        return [child for child in family if child.is_running() and "ray::_Worker" in " ".join(_words(child))]
+
+    return find
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it ended meanwhile
+        return []
+
+
 def finished(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
     """The summary that a run printed."""
     printed, err = process.communicate(timeout=TIMEOUT_S)
@@ -68,21 +88,25 @@ def statuses(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def wait_for(process: subprocess.Popen[str], seen: Callable[[], object]) -> None:
+    """Until something is seen of a run that goes on."""
+
+    def look() -> object:
+        assert process.poll() is None, process.communicate()[1]
+        return seen()
+
+    wait_until(look)
+
+
+def wait_until(seen: Callable[[], object]) -> None:
     end = time.monotonic() + TIMEOUT_S
     while not seen():
-        assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
-def parts(out: Path) -> dict[Path, tuple[bytes, int]]:
-    """Labels of ranges that wait for the others; when each was written."""
-    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (out / WORK).rglob("part-*.npz")}
-
-
-def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in children if "_Worker" in " ".join(child.cmdline())]
+def parts(out: Path) -> set[str]:
+    """Labels of ranges that wait for the others."""
+    return {path.name for path in (out / WORK).rglob("part-*.npz")}
 
 
 @pytest.mark.slow
@@ -114,60 +138,45 @@ def test_an_archive_becomes_a_dataset_and_what_is_new_is_added(
 
 
 @pytest.mark.slow
-def test_a_killed_driver_is_gone_with_its_workers_and_the_next_run_repeats_nothing(
-    start: Start, out: Path, segmented: Labels, labels_of: Labels
+def test_a_killed_driver_takes_its_workers_along_and_the_next_run_repeats_nothing(
+    start: Start, out: Path, segmented: Labels, labels_of: Labels, workers: Workers
 ) -> None:
     process = start("--concurrency", "2")
     wait_for(process, lambda: parts(out))
     kill_tree(process.pid)
-    before, done = parts(out), list((out / "cases").glob("*.zarr/zarr.json"))
-    roots = {path: path.read_bytes() for path in done}
-    kept = json.loads(next((out / WORK).rglob("ranges.json")).read_text())["ranges"]
-    assert before
-    assert len(before) < len(kept), "killed too late to show anything"
-    second = start("--concurrency", "2")
-    wait_for(second, lambda: second.poll() is not None or parts(out).keys() != before.keys() or not parts(out))
-    summary = finished(second)
-    assert statuses(summary).keys() == {"a", "b", "long"}
-    assert {path: path.read_bytes() for path in done} == roots
-    labelled = sum(stop - first for number, (first, stop) in enumerate(kept) if _name(number) not in _names(before))
-    short = {"a": 24, "b": 30}
-    for case_id, depth in short.items():
-        labelled += depth if statuses(summary)[case_id] == "predicted" else 0
-    assert summary["voxels"] == labelled * 24 * 24
-    for case_id in ("a", "b", "long"):
+    wait_until(lambda: not workers())
+    before, kept = parts(out), json.loads(next((out / WORK).rglob("ranges.json")).read_text())["ranges"]
+    roots = {path: path.read_bytes() for path in (out / "cases").glob("*.zarr/zarr.json")}
+    assert 0 < len(before) < len(kept), "killed too late to show anything"
+
+    summary = finished(start("--concurrency", "2"))
+    told = statuses(summary)
+    assert {path: path.read_bytes() for path in roots} == roots
+    left = sum(stop - first for number, (first, stop) in enumerate(kept) if f"part-{number}.npz" not in before)
+    left += sum(depth for case_id, depth in (("a", 24), ("b", 30)) if told[case_id] == "predicted")
+    assert summary["voxels"] == left * 24 * 24
+    for case_id in told:
         assert labels_of(out / "cases" / f"{case_id}.zarr") == segmented(case_id)
-
-
-def _name(number: int) -> str:
-    return f"part-{number}.npz"
-
-
-def _names(there: dict[Path, tuple[bytes, int]]) -> set[str]:
-    return {path.name for path in there}
 
 
 @pytest.mark.slow
 def test_what_a_killed_worker_held_is_done_by_another(
-    start: Start, out: Path, segmented: Labels, labels_of: Labels
+    start: Start, out: Path, segmented: Labels, labels_of: Labels, workers: Workers
 ) -> None:
     process = start("--concurrency", "2")
     wait_for(process, lambda: parts(out))
-    victim = workers(process)[0]
-    victim.kill()
+    workers()[0].kill()
     assert statuses(finished(process)) == dict.fromkeys(["a", "b", "long"], "predicted")
     assert labels_of(out / "cases" / "long.zarr") == segmented("long")
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_everything_and_keeps_what_is_done(start: Start, out: Path) -> None:
+def test_an_interrupt_ends_everything_and_keeps_what_is_done(start: Start, out: Path, workers: Workers) -> None:
     process = start("--concurrency", "2")
     wait_for(process, lambda: parts(out))
-    family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "osteon: interrupted; the same command goes on where it stopped"
-    _, alive = psutil.wait_procs(family, 60)
-    assert alive == []
+    wait_until(lambda: not workers())
     assert (out / "catalog.parquet").exists()

@@ -4,7 +4,7 @@ import math
 
 from osteon.core.geometry import Grid
 from osteon.data.preprocess import ModelGrid
-from osteon.jobs.predict_plan import TAIL, Candidate, Unit, count_windows, in_order, longest_unit
+from osteon.jobs.predict_plan import SHARE, Candidate, Unit, count_windows, in_order, longest_unit
 from osteon.models.volume_specs import UNet3dSpec
 from osteon.recipes.recipe import Recipe
 
@@ -25,8 +25,8 @@ def test_windows_are_counted_as_if_none_was_skipped() -> None:
 
 def test_a_piece_is_a_small_share_of_what_a_worker_has_to_do() -> None:
     cases = [case(str(number), 10.0) for number in range(80)]
-    assert longest_unit(cases, 4) == TAIL * 800 / 4
-    assert sum(each.windows > longest_unit(cases, 4) for each in cases) <= 4 / TAIL
+    assert longest_unit(cases, 4) == SHARE * 800 / 4
+    assert sum(each.windows > longest_unit(cases, 4) for each in cases) <= 4 / SHARE
 
 
 def test_one_worker_has_no_tail() -> None:
