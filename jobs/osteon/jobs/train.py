@@ -44,8 +44,8 @@ class Share:
 
     Attributes:
         workers: a number, or (fewest, most) for a cluster that grows and shrinks.
-        cpus: processors per worker; None for an even share of the cluster's.
-        gpus: GPUs per worker; None for one where the cluster has any.
+        cpus: processors per worker; None for an even share of those that are there.
+        gpus: GPUs per worker; None for one where any are there.
     """
 
     workers: Workers = 1
@@ -59,10 +59,10 @@ class TrainRequest:
 
     Attributes:
         recipe: name or path.
-        overrides: ``key.subkey=value``.
         dataset: URL of the dataset.
         out: URL of the run's folder.
-        workers: a number, or (fewest, most) for a cluster that grows and shrinks.
+        overrides: ``key.subkey=value``.
+        share: what the run may hold.
         resume: go on with the run in ``out``, if one was begun there.
         mlflow: tracking URI, or None.
     """
@@ -71,7 +71,7 @@ class TrainRequest:
     dataset: str
     out: str
     overrides: Sequence[str] = ()
-    workers: Workers = 1
+    share: Share = Share()
     resume: bool = False
     mlflow: str | None = None
 
@@ -123,12 +123,12 @@ def train(request: TrainRequest, *, progress: bool = False) -> TrainSummary:
     plan = preview(request)
     folder = RunFolder(open_store(request.out))
     record = _claim(folder, plan.record, resume=request.resume)
-    carry_out(folder, request.dataset, request.workers, mlflow=request.mlflow, progress=progress)
+    carry_out(folder, request.dataset, request.share, mlflow=request.mlflow, progress=progress)
     return _summarise(folder, record, plan.num_parameters)
 
 
 def carry_out(
-    folder: RunFolder, dataset: str, workers: Workers = 1, *, mlflow: str | None = None, progress: bool = False
+    folder: RunFolder, dataset: str, share: Share = Share(), *, mlflow: str | None = None, progress: bool = False
 ) -> None:
     """Bring a claimed run to its end, from wherever it is, and leave its model."""
     if has_bundle(folder.model):
@@ -136,7 +136,7 @@ def carry_out(
     record = folder.record()
     target = None if mlflow is None else MLflowTarget(uri=mlflow, experiment=record.recipe.name)
     task = WorkerTask(run=folder.store.url, dataset=open_store(dataset).url, num_threads=1, mlflow=target)
-    _run(task, record, folder, workers, progress=progress)
+    _run(task, record, folder, share, progress=progress)
     save_model(folder, record)
 
 
@@ -151,11 +151,11 @@ def _claim(folder: RunFolder, asked: RunRecord, *, resume: bool) -> RunRecord:
     return record
 
 
-def _run(task: WorkerTask, record: RunRecord, folder: RunFolder, workers: Workers, *, progress: bool) -> None:
+def _run(task: WorkerTask, record: RunRecord, folder: RunFolder, share: Share, *, progress: bool) -> None:
     plan = record.recipe.training
     total = plan.steps if plan.minutes is None else 60 * plan.minutes
     with ray_session(), progress_bar("training", total, shown=progress) as bar:
-        fit(task, Share(workers), _Follower(folder, bar, "step" if plan.minutes is None else "elapsed_s").look)
+        fit(task, share, _Follower(folder, bar, "step" if plan.minutes is None else "elapsed_s").look)
 
 
 def fit(task: WorkerTask, share: Share, look: Callable[[], None]) -> None:

@@ -23,6 +23,12 @@ def train(
     workers: Annotated[
         str, typer.Option("--workers", metavar="N|MIN:MAX", help="How many workers; a range on a growing cluster.")
     ] = "1",
+    cpus: Annotated[
+        int | None, typer.Option("--cpus", min=1, help="Processors of each worker; an even share of those there.")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option("--gpus", min=0, help="GPUs of each worker; one where there is any.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the recipe.")
     ] = None,
@@ -38,10 +44,11 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network on a dataset; leaves a MONAI bundle in RUN/model."""
-    from osteon.jobs.train import TrainRequest, preview
+    from osteon.jobs.train import Share, TrainRequest, preview
     from osteon.jobs.train import train as start
 
-    request = TrainRequest(recipe, data, out, tuple(set_ or ()), _workers(workers), resume, mlflow)
+    share = Share(_workers(workers), cpus, gpus)
+    request = TrainRequest(recipe, data, out, tuple(set_ or ()), share, resume, mlflow)
     if dry_run:
         _print_plan(preview(request), as_json)
         return
