@@ -14,7 +14,9 @@ from osteon.jobs.predict_archive import Archive, PredictRequest, sort_out
 from osteon.jobs.predict_case import Predictor, Taken, parts_of
 from osteon.jobs.predict_plan import Unit
 from osteon.jobs.predict_ranges import Cutter
+from osteon.storage.catalog import write_catalog
 from osteon.storage.dataset import Dataset
+from osteon.storage.folder import Folder
 from osteon.storage.verify import verify
 
 AddCase = Callable[..., Dataset]
@@ -204,3 +206,21 @@ def test_cases_are_sorted_out_by_two_catalogs(opened: Archive, predictor: Predic
     named = replace(opened, request=replace(opened.request, cases=("b", "c")))
     with pytest.raises(BadInput, match=r"c are not among the 3 cases .*unknown-case"):
         named.candidates()
+
+
+def test_no_case_is_opened_to_know_what_is_to_be_done(
+    opened: Archive, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = predictor.take(units_of(opened, "a")[0]).row
+    assert row is not None
+    write_catalog(opened.out, [row])
+    read: list[str] = []
+
+    def reading(folder: Folder, key: str, of: Callable[[Folder, str], bytes] = Folder.read) -> bytes:
+        read.append(key)
+        return of(folder, key)
+
+    monkeypatch.setattr(Folder, "read", reading)
+    todo, _ = sort_out(opened.candidates(), opened.committed())
+    Cutter(opened.card.recipe, opened.source, opened.out, is_keeping=True).units(todo, longest=1e9)
+    assert sorted(read) == ["catalog.parquet", "catalog.parquet", "dataset.json"]
