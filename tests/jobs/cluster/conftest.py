@@ -49,7 +49,7 @@ def submit(osteon: Callable[..., tuple[int, str, str]], tmp_path: Path) -> Submi
     """Submits a job of a kind with some arguments; its id."""
 
     def hand_over(kind: str, **arguments: Any) -> str:
-        file = tmp_path / f"{kind}.yaml"
+        file = tmp_path / f"job-{kind}.yaml"
         file.write_text(yaml.safe_dump({"job": kind, "arguments": arguments}))
         code, out, err = osteon("submit", file, "--json")
         assert code == 0, err
