@@ -51,7 +51,7 @@ def predict(request: PredictRequest, *, progress: bool = False) -> PredictSummar
         dataset.store.delete(f"{WORK}/{case_id}")  # a run was killed between a commit and its tidying up
     if todo:
         with ray_session(), tally.cataloguing():
-            share = Share.of(request.concurrency, request.gpus)
+            share = Share.of(request.concurrency, request.cpus, request.gpus)
             units = _units(archive, todo, share.most, is_keeping=True)
             _follow(Pool(archive.job, share), units, tally, shown=progress)
     return tally.summary(archive, time.perf_counter() - started)

@@ -33,6 +33,7 @@ class PredictRequest:
         out: URL of the dataset to write: made if there is none.
         cases: ids of cases; None for all.
         concurrency: fewest and most workers; None for as many as fit.
+        cpus: processors of each worker; None for an even share of those that are there.
         gpus: GPUs of each worker; None for one where there are any.
         z_split: whether long scans are cut into ranges of planes.
         backend: the engine.
@@ -43,6 +44,7 @@ class PredictRequest:
     out: str
     cases: tuple[str, ...] | None = None
     concurrency: tuple[int, int] | None = None
+    cpus: int | None = None
     gpus: float | None = None
     z_split: Literal["auto", "off"] = "auto"
     backend: BackendName = "auto"

@@ -42,24 +42,25 @@ class Share:
     gpus: float
 
     @classmethod
-    def of(cls, concurrency: tuple[int, int] | None, gpus: float | None) -> Share:
+    def of(cls, concurrency: tuple[int, int] | None, cpus: int | None, gpus: float | None) -> Share:
         """What is asked for, and where that leaves it open what suits the Ray that is there.
 
         With GPUs a worker has one, with its share of the processors; without, a worker has a machine to itself: scans
-        of several in one memory would be what limits it. A range of workers is taken as it is: clusters grow.
+        of several in one memory would be what limits it. What is asked for is taken as it is: clusters grow.
 
         Args:
             concurrency: fewest and most workers; None for as many as fit now.
+            cpus: of each worker; None for an even share of those that are there.
             gpus: of each worker; None for one where there are any.
         """
-        has = ray.cluster_resources()
         nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        gpus_there = has.get("GPU", 0.0)
+        nodes = [there for there in nodes if there] or [1]  # a cluster of a head alone is yet to grow
+        gpus_there = ray.cluster_resources().get("GPU", 0.0)
         each = float(gpus_there > 0) if gpus is None else gpus
-        fitting = int(gpus_there / each) if each else sum(cpus > 0 for cpus in nodes)
-        least, most = concurrency or (1, max(1, fitting))
-        workers = most if not each else max(1, fitting)
-        return cls(least, most, max(1, min(sum(nodes) // workers, max(nodes))), each)
+        fitting = max(1, int(gpus_there / each) if each else len(nodes))
+        least, most = concurrency or (1, fitting)
+        sharing = fitting if each else most
+        return cls(least, most, cpus or max(1, min(sum(nodes) // sharing, *nodes)), each)
 
 
 class _Worker:

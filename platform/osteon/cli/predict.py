@@ -27,6 +27,9 @@ def predict(
             "--concurrency", metavar="N|MIN:MAX", help="Workers at once; a range on a growing cluster; all that fit."
         ),
     ] = None,
+    cpus: Annotated[
+        int | None, typer.Option("--cpus", min=1, help="Processors of each worker; an even share of those there.")
+    ] = None,
     gpus: Annotated[
         float | None, typer.Option("--gpus", min=0, help="GPUs of each worker, 0.5 for two on one; one where there is.")
     ] = None,
@@ -52,7 +55,7 @@ def predict(
 
     names = None if cases is None else split_names(cases)
     workers = None if concurrency is None else _workers(concurrency)
-    request = PredictRequest(model, data, out, names, workers, gpus, z_split, backend)
+    request = PredictRequest(model, data, out, names, workers, cpus, gpus, z_split, backend)
     summary = preview(request) if dry_run else run(request, progress=not as_json)
     if as_json:
         typer.echo(summary.model_dump_json(indent=1))

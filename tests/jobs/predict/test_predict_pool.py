@@ -164,3 +164,25 @@ def test_workers_that_die_at_once_end_the_run(ray: FakeRay) -> None:
     with pytest.raises(OsteonError, match=r"before they have the model in memory .*worker-lost"):
         run("ab")
     assert len(ray.actors) >= MAX_LOSSES
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus_there", "asked", "share"),
+    [
+        ([8], 0, (None, None, None), Share(1, 1, 8, 0.0)),
+        ([0, 8, 16], 0, (None, None, None), Share(1, 2, 8, 0.0)),
+        ([8], 0, ((2, 4), None, None), Share(2, 4, 2, 0.0)),
+        ([0, 32], 4, (None, None, None), Share(1, 4, 8, 1.0)),
+        ([0, 32], 4, (None, None, 0.5), Share(1, 8, 4, 0.5)),
+        ([0, 32], 4, ((1, 16), None, None), Share(1, 16, 8, 1.0)),
+        ([0], 0, ((1, 16), 8, 1.0), Share(1, 16, 8, 1.0)),
+        ([0], 0, (None, None, None), Share(1, 1, 1, 0.0)),
+    ],
+)
+def test_what_a_worker_holds(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[int], gpus_there: int, asked: Any, share: Share
+) -> None:
+    alive = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in nodes]
+    monkeypatch.setattr(predict_pool.ray, "nodes", lambda: [*alive, {"Alive": False, "Resources": {"CPU": 64}}])
+    monkeypatch.setattr(predict_pool.ray, "cluster_resources", lambda: {"GPU": gpus_there})
+    assert Share.of(*asked) == share
