@@ -5,29 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
-import requests
 from pydantic import BaseModel, ConfigDict
 from ray.dashboard.modules.job.pydantic_models import JobDetails
-from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from osteon.core.errors import BadInput, OsteonError
 from osteon.jobs.submit_order import Order
+from osteon.jobs.submit_reach import ADDRESS, DEFAULT_ADDRESS, check_reachable, told
 
-DEFAULT_ADDRESS = "http://127.0.0.1:8265"
-ADDRESS = "RAY_API_SERVER_ADDRESS"
-CONNECT_TIMEOUT_S = 10.0
 ABSENCE_S = 180.0  # how long a server may be away while a job is watched: a head is started again in less
 RETRY_S = 2.0
 STOP_TIMEOUT_S = 60.0
@@ -86,9 +79,9 @@ class JobsServer:
             OsteonError: ``no-jobs-server``, ``no-token``, ``wrong-token``.
         """
         address = address or os.environ.get(ADDRESS) or DEFAULT_ADDRESS
-        _check_reachable(address)
+        check_reachable(address)
         os.environ[ADDRESS] = address  # or else Ray would let another one there prevail
-        with _told(address):
+        with told(address):
             return cls(JobSubmissionClient(address))
 
     @property
@@ -100,7 +93,7 @@ class JobsServer:
     def submit(self, order: Order, id_: str) -> bool:
         """Hand a job over; whether it was taken: False where somebody was faster with the same id."""
         spec, held = order.spec, order.spec.resources
-        with _told(self.address), tempfile.TemporaryDirectory(prefix="osteon-job-") as folder:
+        with told(self.address), tempfile.TemporaryDirectory(prefix="osteon-job-") as folder:
             try:
                 self._client.submit_job(
                     entrypoint=order.entrypoint,
@@ -119,7 +112,7 @@ class JobsServer:
 
     def find(self, id_: str) -> JobView | None:
         """A job, or None if there is none of that id."""
-        with _told(self.address):
+        with told(self.address):
             try:
                 return _view(self._client.get_job_info(id_))
             except RuntimeError as error:
@@ -140,14 +133,14 @@ class JobsServer:
 
     def list(self) -> tuple[JobView, ...]:
         """Every job that was submitted, the newest first."""
-        with _told(self.address):
+        with told(self.address):
             found = [_view(job) for job in self._client.list_jobs() if job.submission_id]
         return tuple(sorted(found, key=lambda job: job.started_at or datetime.max.replace(tzinfo=UTC), reverse=True))
 
     def logs(self, id_: str) -> str:
         """What a job has printed so far."""
         self.job(id_)
-        with _told(self.address):
+        with told(self.address):
             printed: str = self._client.get_job_logs(id_)
         return printed
 
@@ -181,7 +174,7 @@ class JobsServer:
             OsteonError: ``not-stopped`` if it does not end.
         """
         self.job(id_)
-        with _told(self.address):
+        with told(self.address):
             self._client.stop_job(id_)
         until = time.monotonic() + STOP_TIMEOUT_S
         while not (job := self.job(id_)).is_over:
@@ -237,44 +230,3 @@ def _view(job: JobDetails) -> JobView:
 
 def _time(milliseconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
-
-
-def _check_reachable(address: str) -> None:
-    """Refuse an address where nobody listens; Ray would wait for minutes."""
-    parts = urlsplit(address)
-    try:
-        if parts.scheme not in ("http", "https") or parts.hostname is None:
-            raise BadInput(
-                "bad-address", f"{address!r} is no URL of a jobs server", remedy=f"say for example {DEFAULT_ADDRESS}"
-            )
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise _no_server(address, "nobody answers") from error
-
-
-def _no_server(address: str, what: str) -> OsteonError:
-    remedy = f"check --address or {ADDRESS}, and the way to the cluster (kubectl port-forward, tunnel)"
-    return OsteonError("no-jobs-server", what, where=address, remedy=remedy)
-
-
-@contextmanager
-def _told(address: str) -> Iterator[None]:
-    """Ray's errors as ours."""
-    try:
-        yield
-    except AuthenticationError as error:
-        if "required" in str(error):
-            remedy = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
-            raise OsteonError("no-token", "the cluster wants a token", where=address, remedy=remedy) from error
-        remedy = "check RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
-        raise OsteonError(
-            "wrong-token", "the cluster does not take this token", where=address, remedy=remedy
-        ) from error
-    except (ConnectionError, requests.RequestException) as error:
-        raise _no_server(address, "no jobs server of Ray answers") from error
-    except RuntimeError as error:
-        last = str(error).strip().splitlines()[-1:]
-        raise OsteonError(
-            "jobs-server", *(last or [type(error).__name__]), where=address, remedy="see Ray's logs"
-        ) from error
