@@ -70,9 +70,10 @@ def workers(cluster: RayCluster) -> Callable[[], list[psutil.Process]]:
 
 def _words(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        words: list[str] = process.cmdline()
     except psutil.Error:  # it ended meanwhile
         return []
+    return words
 
 
 def finished(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:

@@ -183,6 +183,6 @@ def test_what_a_worker_holds(
     monkeypatch: pytest.MonkeyPatch, nodes: list[int], gpus_there: int, asked: Any, share: Share
 ) -> None:
     alive = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in nodes]
-    monkeypatch.setattr(predict_pool.ray, "nodes", lambda: [*alive, {"Alive": False, "Resources": {"CPU": 64}}])
-    monkeypatch.setattr(predict_pool.ray, "cluster_resources", lambda: {"GPU": gpus_there})
+    monkeypatch.setattr("ray.nodes", lambda: [*alive, {"Alive": False, "Resources": {"CPU": 64}}])
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"GPU": gpus_there})
     assert Share.of(*asked) == share
