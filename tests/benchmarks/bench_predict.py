@@ -69,7 +69,7 @@ def main() -> None:
         rows.append(catalogs(folder, 2_000 if chosen.small else 100_000, chosen.rounds))
         if not chosen.no_run:
             rows.append(one_and_two(folder, 4 if chosen.small else 16, chosen.rounds, small=chosen.small))
-    report(rows, as_json=chosen.json)
+        report(rows, as_json=chosen.json)  # before so many folders are removed, which takes a while
 
 
 def measured_costs(folder: Path, *, small: bool) -> Costs:
