@@ -49,6 +49,19 @@ def test_where_names_slip_they_follow_one_another_from_the_sacrum() -> None:
     np.testing.assert_array_equal(counted(slipped), spine(*UP))
 
 
+def test_a_name_that_two_vertebrae_share_is_parted_at_the_disc() -> None:
+    """L5 and L4 are called L5, L4 and L3, and what is above slips by one."""
+    labels, right = (
+        spine("sacrum", "L5", "L4", "L2", "L1", "T12", "T11"),
+        spine("sacrum", "L5", "L4", "L3", "L2", "L1", "T12"),
+    )
+    first = 2 + PITCH
+    for name, start, stop in (("L5", 0, 6), ("L4", 6, 15), ("L3", 15, 22)):
+        part = labels[first + start : first + stop]
+        part[part != 0] = id_of(name)
+    np.testing.assert_array_equal(counted(labels), right)
+
+
 def test_without_a_sacrum_most_voxels_decide() -> None:
     np.testing.assert_array_equal(counted(spine("L4", "L3", "L2", "T12", "T11")), spine("L4", "L3", "L2", "L1", "T12"))
 

@@ -11,8 +11,9 @@ for number in 7 8 9 10 11 12; do bones+=,rib_left_$number,rib_right_$number; don
 osteon synthesise "$labels" "$out/scans" --cases 200 --seed 11 --spacing-mm 3 --bones "$bones" \
   --merge vertebrae_S1=sacrum
 osteon ingest "$scan" "$out/real" --labels "$scan_labels" --labels-map "$labels_map"
-resume=()
-if [ -e "$out/run/run.json" ]; then resume=(--resume); fi
-osteon train "$here/names.yaml" --data "$out/scans" --out "$out/run" "${resume[@]}"
+# As it was done: an hour, and then another one, in which the learning rate is half of what it was at first.
+train() { osteon train "$here/names.yaml" --data "$out/scans" --out "$out/run" --resume --set training.minutes="$1"; }
+grep -qs '"minutes": 140' "$out/run/run.json" || train 70
+train 140
 rm -rf "$out/report"
 osteon evaluate "$out/run/model" --data "$out/real" --split all --out "$out/report"
