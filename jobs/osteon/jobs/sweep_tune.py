@@ -23,6 +23,8 @@ from osteon.jobs.sweep_race import Decision
 from osteon.jobs.sweep_trial import TrialOrder, run_trial
 
 MAX_LOSSES = 3  # times that a trial is started again after its node or process was lost
+# A byte: Tune takes no nothing. Of a processor it could be no part, or the last worker that fits would wait for that.
+NEXT_TO_NOTHING: dict[str, float] = {"memory": 1}
 DECISIONS: dict[Decision, str] = {
     "go on": TrialScheduler.CONTINUE,
     "wait": TrialScheduler.PAUSE,
@@ -123,7 +125,7 @@ def run_board(board: Board, order: Callable[[TrialKey], TrialOrder], ended: Call
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     with tempfile.TemporaryDirectory(prefix="osteon-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(run_trial, {"CPU": 0.001}),
+            tune.with_resources(run_trial, NEXT_TO_NOTHING),
             tune_config=tune.TuneConfig(
                 search_alg=BoardSearcher(board, order, ended),
                 scheduler=BoardScheduler(board),

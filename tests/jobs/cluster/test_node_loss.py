@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import yaml
 from ray_cluster import Node, RayCluster
 
 from osteon.jobs.run_folder import RunFolder
+from osteon.jobs.sweep_folder import SweepFolder
 from osteon.recipes.bundle import has_bundle
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
@@ -96,3 +98,37 @@ def test_every_scan_is_ingested_once(
     assert len(dataset.catalog()) == SCANS
     assert verify(store.url).is_sound
     assert not store.list("quarantine")
+
+
+def test_no_trial_of_a_sweep_is_lost(
+    s3_url: str,
+    tiny_dataset: Callable[[str, int], Dataset],
+    recipe: str,
+    tmp_path: Path,
+    submit: Callable[..., str],
+    osteon: Osteon,
+    lose_worker: Lose,
+) -> None:
+    data, folder = tiny_dataset(f"{s3_url}/data", 4), SweepFolder(open_store(f"{s3_url}/sweep"))
+    shutil.copy(recipe, tmp_path / "tiny.yaml")
+    sweep = {
+        "name": "tiny",
+        "recipe": "tiny.yaml",
+        "settings": {"training.steps": 60},
+        "space": {"optim.learning_rate": [0.01, 0.02]},
+        "folds": {"count": 2},
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
+    id_ = submit("sweep", sweep=str(tmp_path / "sweep.yaml"), data=data.url, out=folder.store.url)
+
+    def under_way() -> bool:
+        return any(len(steps(folder.run(key))) > 10 for key in folder.record().keys("c000"))
+
+    lose_worker(lambda: folder.exists() and under_way())
+    ends_well(osteon, id_)
+    for id_ in ("c000", "c001"):
+        for key in folder.record().keys(id_):
+            assert steps(folder.run(key)) == list(range(1, 61))
+            outcome = folder.outcome(key)
+            assert outcome is not None
+            assert outcome.status == "done"
