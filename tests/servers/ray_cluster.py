@@ -72,6 +72,11 @@ class RayCluster:
     head: Node | None = None
 
     @property
+    def scratch(self) -> Path:
+        """Where its processes keep what they need for a while."""
+        return self.folder / "scratch"
+
+    @property
     def secret(self) -> dict[str, str]:
         """The environment that proves who one is."""
         return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
@@ -97,10 +102,11 @@ class RayCluster:
 
         Args:
             num_cpus: its processors.
-            apart: with a ``/tmp`` of its own, as on a machine of its own; skips the test where that is not allowed.
+            apart: what others keep for a while is not there, as on a machine of its own; skips the test where that is
+                not allowed.
         """
         words = ("--address", self.address, "--node-ip-address", f"127.0.0.{len(self.nodes) + 1}")
-        return self._bring_up(num_cpus, words, _apart() if apart else ())
+        return self._bring_up(num_cpus, words, _apart(self.scratch) if apart else ())
 
     def alive(self) -> set[str]:
         """Ids of the nodes that the cluster takes to be there; a lost one for some seconds, too."""
@@ -146,7 +152,7 @@ class RayCluster:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         # The commands of jobs are those of this installation.
         path = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
-        return {**inherited, "PATH": path, **self.secret, **self.extra}
+        return {**inherited, "PATH": path, "TMPDIR": str(self.scratch), **self.secret, **self.extra}
 
     def _get(self, path: str) -> bytes | None:
         request = urllib.request.Request(self.jobs_url + path, headers={"Authorization": f"Bearer {self.token}"})
@@ -163,6 +169,7 @@ def ray_cluster(num_cpus: int = 2, **extra: str) -> Iterator[RayCluster]:
     """A cluster of one node with so many processors, which finds ``extra`` in its environment; killed on leaving."""
     folder = Path(tempfile.mkdtemp(prefix="osteon-ray-"))
     assert len(str(folder)) < LONG, f"{folder} is too long for sockets"
+    (folder / "scratch").mkdir()
     port, dashboard = _free_ports(2)
     cluster = RayCluster(f"{HOST}:{port}", f"http://{HOST}:{dashboard}", secrets.token_hex(16), folder, extra)
     try:
@@ -172,9 +179,9 @@ def ray_cluster(num_cpus: int = 2, **extra: str) -> Iterator[RayCluster]:
         cluster.stop()
 
 
-def _apart() -> Sequence[str]:
-    """What a command is put behind to have a ``/tmp`` of its own."""
-    words = ("unshare", "--mount", "--map-root-user", "sh", "-c", 'mount -t tmpfs none /tmp && exec "$0" "$@"')
+def _apart(folder: Path) -> Sequence[str]:
+    """What a command is put behind to find a folder of its own in that place."""
+    words = ("unshare", "--mount", "--map-root-user", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(folder))
     if subprocess.run([*words, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespaces here")
     return words

@@ -1,9 +1,8 @@
 """A node is lost in mid-work, with all that ran on it; another one comes, and the work ends right."""
 
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,14 +49,6 @@ def lose_worker(archive_cluster: RayCluster, worker: Node) -> Lose:
     return lose
 
 
-@pytest.fixture
-def everywhere() -> Iterator[Path]:
-    """A folder that all nodes see."""
-    folder = Path(tempfile.mkdtemp(prefix="osteon-test-", dir="/var/tmp"))
-    yield folder
-    shutil.rmtree(folder)
-
-
 def ends_well(osteon: Osteon, id_: str) -> None:
     code, out, err = osteon("jobs", "logs", id_, "--follow")
     assert code == 0, out + err
@@ -84,14 +75,15 @@ def test_training_goes_on_from_its_last_checkpoint(
 
 
 def test_every_scan_is_ingested_once(
-    s3_url: str, everywhere: Path, submit: Callable[..., str], osteon: Osteon, lose_worker: Lose
+    s3_url: str, tmp_path: Path, submit: Callable[..., str], osteon: Osteon, lose_worker: Lose
 ) -> None:
-    rng = np.random.default_rng(0)
+    scans, rng = tmp_path / "scans", np.random.default_rng(0)
+    scans.mkdir()
     for number in range(SCANS):
         scan = sitk.GetImageFromArray(rng.integers(-1000, 1000, (40, 48, 48), np.int16))
-        sitk.WriteImage(scan, everywhere / f"scan{number}.nii.gz")
+        sitk.WriteImage(scan, scans / f"scan{number}.nii.gz")
     store = open_store(f"{s3_url}/archive")
-    id_ = submit("ingest", source=[str(everywhere)], dataset=store.url, scheduler="ray")
+    id_ = submit("ingest", source=[str(scans)], dataset=store.url, scheduler="ray")
     lose_worker(lambda: sum(key.count("/") == 2 and key.endswith("zarr.json") for key in store.list("cases")) > 2)
     ends_well(osteon, id_)
     dataset = Dataset.open(store.url)
