@@ -22,6 +22,22 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def parse_workers(text: str, where: str) -> tuple[int, int]:
+    """Fewest and most workers, of ``N`` or ``MIN:MAX``.
+
+    Raises:
+        BadInput: ``bad-workers``, at the option ``where``.
+    """
+    fewest, _, most = text.partition(":")
+    try:
+        count = (int(fewest), int(most or fewest))
+    except ValueError:
+        count = (0, 0)
+    if not 1 <= count[0] <= count[1]:
+        raise BadInput("bad-workers", f"{text!r} is not a number of workers", where=where, remedy="say 2, or 1:4")
+    return count
+
+
 def check_new_file(path: Path) -> None:
     """Refuse to write over a file.
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from osteon.cli.listing import print_listing
-from osteon.cli.options import CaseIds, split_names
-from osteon.core.errors import BadInput
+from osteon.cli.options import CaseIds, parse_workers, split_names
 
 if TYPE_CHECKING:
     from osteon.jobs.predict_summary import PredictOutcome, PredictSummary, Status
@@ -54,7 +53,7 @@ def predict(
     from osteon.jobs.predict_archive import PredictRequest
 
     names = None if cases is None else split_names(cases)
-    workers = None if concurrency is None else _workers(concurrency)
+    workers = None if concurrency is None else parse_workers(concurrency, "--concurrency")
     request = PredictRequest(model, data, out, names, workers, cpus, gpus, z_split, backend)
     summary = preview(request) if dry_run else run(request, progress=not as_json)
     if as_json:
@@ -62,18 +61,6 @@ def predict(
     else:
         _print(summary)
     raise typer.Exit(summary.exit_code)
-
-
-def _workers(text: str) -> tuple[int, int]:
-    fewest, _, most = text.partition(":")
-    try:
-        count = (int(fewest), int(most or fewest))
-    except ValueError:
-        count = (0, 0)
-    if not 1 <= count[0] <= count[1]:
-        what, remedy = f"{text!r} is not a number of workers", "say 2, or 1:16"
-        raise BadInput("bad-workers", what, where="--concurrency", remedy=remedy)
-    return count
 
 
 def _print(summary: PredictSummary) -> None:

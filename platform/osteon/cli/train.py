@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osteon.core.errors import BadInput
+from osteon.cli.options import parse_workers
 
 if TYPE_CHECKING:
     from osteon.jobs.train import TrainSummary, Workers
@@ -61,14 +61,8 @@ def train(
 
 
 def _workers(text: str) -> Workers:
-    fewest, _, most = text.partition(":")
-    try:
-        count = (int(fewest), int(most or fewest))
-    except ValueError:
-        count = (0, 0)
-    if not 1 <= count[0] <= count[1]:
-        raise BadInput("bad-workers", f"{text!r} is not a number of workers", where="--workers", remedy="say 2, or 1:4")
-    return count if ":" in text else count[0]
+    fewest, most = parse_workers(text, "--workers")
+    return (fewest, most) if ":" in text else fewest
 
 
 def _print_plan(plan: TrainPlan, as_json: bool) -> None:
