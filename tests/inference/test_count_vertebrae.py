@@ -89,6 +89,11 @@ def test_a_spot_far_away_and_other_bones_are_left_alone() -> None:
     np.testing.assert_array_equal(counted(labels), labels)
 
 
-@pytest.mark.parametrize("names", [(), ("L3",)])
+@pytest.mark.parametrize("names", [(), ("L3",), ("sacrum",)])
 def test_nothing_to_count(names: tuple[str, ...]) -> None:
     np.testing.assert_array_equal(counted(spine(*names)), spine(*names))
+
+
+def test_of_a_vertebra_that_fills_the_scan_nothing_can_be_told() -> None:
+    labels = spine("L3")[5:8]
+    np.testing.assert_array_equal(counted(labels), labels)

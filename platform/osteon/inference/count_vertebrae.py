@@ -93,11 +93,12 @@ def count_vertebrae(labels: Labels, table: LabelTable, spacing_mm: Vector3) -> L
         spacing_mm: voxel size z, y, x.
     """
     block = surroundings(labels, SPINE_IDS)
-    voxels = np.nonzero(np.isin(block, SPINE_IDS))
+    named = np.where(np.isin(block, SPINE_IDS), block, BACKGROUND)
+    voxels = np.nonzero(named)
     if not len(voxels[0]):
         return labels
     spine = _Spine(block, voxels, spacing_mm)
-    own = cc3d.connected_components(np.where(np.isin(block, SPINE_IDS), block, BACKGROUND))[voxels].astype(np.int64) - 1
+    own = cc3d.connected_components(named)[voxels].astype(np.int64) - 1
     chain = _chain(spine.pieces(own, np.zeros_like(own)))
     number, interval, discs = spine.parted(own, [piece for piece in chain if piece.name != SACRUM])
     chain = _chain(_vertebrae(spine.pieces(number, interval), discs * spacing_mm[0]))
@@ -162,7 +163,8 @@ class _Spine:
         """
         is_sacrum = _PLACE[self.block[self.voxels]] == SACRUM
         spine = np.zeros(self.block.shape, dtype=bool)
-        spine[tuple(axis[np.isin(own, [piece.numbers for piece in vertebrae])] for axis in self.voxels)] = True
+        is_of_them = np.isin(own, [piece.numbers for piece in vertebrae])
+        spine[tuple(axis[is_of_them] for axis in self.voxels)] = True
         middle_mm = middle_of(spine, self.spacing_mm)
         discs = find_discs(spine, middle_mm, self.spacing_mm)
         count, length = len(discs) + 1, int(own.max()) + 1
