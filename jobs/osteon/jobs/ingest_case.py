@@ -75,11 +75,13 @@ class OpenCase:
         job: what was asked.
         volumes: the source, ready to be read in slabs.
         writer: writes its rows.
+        shared: its decoded copies are in the run's scratch folder, not in one of the worker that opened it.
     """
 
     job: CaseJob
     volumes: Volumes
     writer: CaseWriter
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -139,18 +141,19 @@ def identify(job: CaseJob) -> Identity:
 @refusals_as_values
 def open_case(job: CaseJob) -> OpenCase | AlreadyThere:
     """Check the source, decode what must be decoded whole, and claim the id."""
-    volumes = _open(job, job.scratch) if is_shared(job) else _opened_here(job).volumes
+    shared = is_shared(job)
+    volumes = _open(job, job.scratch) if shared else _opened_here(job).volumes
     origin = volumes.provenance
     case_id = job.source.case_id or hashed_id(origin.source_digest)
     writer = CaseWriter.plan(job.dataset, case_id, volumes.scan.grid, job.table, volumes.labels is not None)
     begun = writer.begin(origin.source_digest, labels_digest=origin.labels_digest, replace=job.replace)
-    return OpenCase(job, volumes, writer) if begun else AlreadyThere(case_id)
+    return OpenCase(job, volumes, writer, shared) if begun else AlreadyThere(case_id)
 
 
 @refusals_as_values
 def write_row(case: OpenCase, row: int) -> RowReceipt:
     """Read, pool, encode and put one shard row."""
-    opened = case if is_shared(case.job) else _opened_here(case.job)
+    opened = case if case.shared and is_shared(case.job) else _opened_here(case.job)
     scan, labels = opened.volumes.scan, opened.volumes.labels
     z0, z1 = case.writer.row_range(row)
     return case.writer.write_row(row, scan.read_slab(z0, z1), labels.read_slab(z0, z1) if labels else None)

@@ -7,6 +7,7 @@ import pytest
 from distributed import LocalCluster
 
 from osteon.core.errors import BadInput, StoreError
+from osteon.jobs import ingest_case
 from osteon.jobs.ingest import ingest, open_scheduler
 from osteon.storage.dataset import Dataset
 from osteon.storage.importers import plan_import
@@ -53,6 +54,22 @@ def test_workers_that_do_not_see_the_drivers_scratch_write_the_same_bytes(
 ) -> None:
     monkeypatch.setattr("osteon.jobs.ingest_case.is_shared", lambda _: False)
     ingest(plan_import([scans]), str(tmp_path / "ds"), scheduler="threads", num_workers=2)
+    assert contents(tmp_path / "ds") == by_threads
+
+
+def test_a_worker_that_sees_the_scratch_writes_what_one_that_does_not_has_opened(
+    by_threads: dict[str, bytes | str], scans: Path, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[Path] = set()
+
+    def is_elsewhere_at_first(job: ingest_case.CaseJob) -> bool:
+        first = job.scratch not in asked
+        asked.add(job.scratch)
+        ingest_case._opened_here.cache_clear()  # what a worker decoded for itself no other one finds
+        return not first
+
+    monkeypatch.setattr("osteon.jobs.ingest_case.is_shared", is_elsewhere_at_first)
+    ingest(plan_import([scans]), str(tmp_path / "ds"), scheduler="threads", num_workers=1)
     assert contents(tmp_path / "ds") == by_threads
 
 
