@@ -43,6 +43,23 @@ def test_an_accepted_order_is_open_until_it_is_over(ledger: Ledger) -> None:
     assert ledger.segmentation(order).state == "done"
 
 
+def test_what_is_acknowledged_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan, its order, and that somebody has to look at it are on the disk, and so is that it is over."""
+    store, synced = open_store(str(tmp_path / "store")), set[Path]()
+    monkeypatch.setattr(os, "fsync", lambda opened: synced.add(Path(f"/proc/self/fd/{opened}").readlink()))
+    ledger, order = Ledger(store), an_order()
+    store.write_bytes(order.upload or "", b"scan")
+
+    for _ in range(2):  # asked again, because the first one may have been killed before it came so far
+        synced.clear()
+        ledger.accept(order)
+        kept = {"uploads/a1/scan.nii.gz", "orders/a1.json", "open/a1", *store.list("owners")}
+        assert len(kept) == 4
+        assert {tmp_path / "store" / key for key in kept} <= synced
+    ledger.write("a1", over())
+    assert tmp_path / "store" / "standings" / "a1.json" in synced
+
+
 def test_the_same_request_twice_is_one_order_and_another_one_is_refused(ledger: Ledger) -> None:
     first = ledger.accept(an_order())
 

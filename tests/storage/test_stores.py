@@ -65,6 +65,13 @@ class StoreTests:
         store.delete("nothing")
         assert store.list() == ["ab"]
 
+    def test_settles_what_is_there(self, store: Store) -> None:
+        store.write_bytes("folder/x", b"1")
+        store.settle("folder/x", "folder", "nothing")
+        assert store.list() == ["folder/x"]
+        with pytest.raises(BadInput, match="bad-key"):
+            store.settle("../a")
+
     def test_child_is_a_part_of_its_store(self, store: Store) -> None:
         child = store.child("x y", "z")
         child.write_bytes("k", b"1")

@@ -51,6 +51,8 @@ class Ledger:
     def accept(self, order: Order) -> Order:
         """Put an order, and from then on it is somebody's duty; the one that is there if it was put before.
 
+        When this returns, not even a power cut undoes it.
+
         Raises:
             Conflict: ``other-request``: the id stands for something else.
         """
@@ -62,8 +64,10 @@ class Ledger:
                 raise Conflict("other-request", what, remedy="use a new key for a new request")
             if self.standing(kept).is_over:
                 self.close(order.id)
+            self._settle(kept)  # who put it may have been killed before he could
             return kept
         self.store.write_bytes(_listing(order), b"")
+        self._settle(order)
         if order.upload is not None:
             self.store.delete(_unclaimed(order.upload))
         return order
@@ -106,6 +110,7 @@ class Ledger:
         """Note how far an order is; when it is over, forget what was only needed on the way."""
         self.store.write_bytes(f"standings/{id_}.json", standing.model_dump_json().encode())
         if standing.is_over:
+            self.store.settle(f"standings/{id_}.json")
             self.store.delete(f"work/{id_}")
             self.close(id_)
 
@@ -188,6 +193,10 @@ class Ledger:
             place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=RECEIVING, dir=place, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
+
+    def _settle(self, order: Order) -> None:
+        scan = () if order.upload is None else (order.upload,)
+        self.store.settle(*scan, f"open/{order.id}", f"orders/{order.id}.json", _listing(order))
 
     def _sweep_received(self, hours: float) -> None:
         """Delete what killed processes left half-received."""

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -134,7 +135,7 @@ class Work:
     @property
     def result_url(self) -> str:
         """Where scan and labels will lie."""
-        return self.store.child("results", f"{self.order.id}{CASE}").url
+        return self.store.child(self._result).url
 
     def begin(self, report: Report) -> Split | Done:
         """Read the scan; a small one is segmented at once.
@@ -155,6 +156,7 @@ class Work:
         kept = self._kept_for_sure()
         if not self._parts.has(number):
             self._parts.keep(number, self._labelled(self._stored(kept), kept.ranges[number], report))
+            self.store.settle(self._folder)
         return RangeDone()
 
     def finish(self, report: Report) -> Done:
@@ -167,6 +169,10 @@ class Work:
         joined = self._parts.joined(len(kept.ranges))
         labels = postprocess(joined, segmenter.postprocess, scan.image.grid.spacing_mm, segmenter.table)
         return self._keep(scan, labels, segmenter.table, Seconds())
+
+    @property
+    def _result(self) -> str:
+        return f"results/{self.order.id}{CASE}"
 
     @property
     def _folder(self) -> str:
@@ -186,7 +192,9 @@ class Work:
         if len(ranges) == 1:
             return self._segment_whole(scan, seconds, report)
         kept = self._keep_scan(scan, place if place.endswith(CASE) else None, ranges)
+        self.store.settle(self._folder)  # before the file that says that it is all there
         self.store.write_bytes(f"{self._folder}/kept.json", kept.model_dump_json().encode())
+        self.store.settle(f"{self._folder}/kept.json")
         return Split(ranges=ranges, seconds=Seconds(reading=time.perf_counter() - started))
 
     def _segment_whole(self, scan: OpenedScan, seconds: Seconds, report: Report) -> Done:
@@ -266,7 +274,10 @@ class Work:
         if len(wanted) < len(table):
             labels[~np.isin(labels, list(wanted.names))] = 0
         write_zarr(self.result_url, _hu(scan.image), labels, scan.image.grid, table, scan.provenance)
-        bones = bones_of(labels, table, scan.image.grid)
+        with ThreadPoolExecutor(1) as disk:
+            settled = disk.submit(self.store.settle, self._result)
+            bones = bones_of(labels, table, scan.image.grid)
+            settled.result()
         finishing = seconds.model_copy(update={"finishing": time.perf_counter() - started})
         return self._told(bones, scan.provenance, finishing)
 
@@ -275,6 +286,7 @@ class Work:
         case = result_case(self.store, self.order.id)
         if case is None:
             return None
+        self.store.settle(self._result)
         labels = case.labels().read((0, 0, 0), case.grid.shape).result()
         return self._told(bones_of(labels, case.table, case.grid), case.provenance, Seconds())
 

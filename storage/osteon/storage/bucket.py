@@ -7,7 +7,7 @@ under a running process and no secret is ever part of a picklable object.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -165,6 +165,9 @@ class Bucket:
 
     def sweep(self, prefix: str) -> None:
         """Nothing to do: a PUT that was cut off leaves no object."""
+
+    def settle(self, _prefixes: Sequence[str]) -> None:
+        """Nothing to do: a PUT is answered when the object is kept."""
 
     def _path(self, key: str) -> str:
         return "/".join(part for part in (self.prefix, key) if part)

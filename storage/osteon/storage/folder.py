@@ -1,7 +1,8 @@
 """A local folder as a store: every object is a file that appears whole or not at all.
 
 Writes go to a hidden temporary file beside the target and are renamed. A kill leaves at most that hidden file, which
-listings do not show and `sweep` removes. Files are not fsynced: after a power cut checksums tell what was lost.
+listings do not show and `sweep` removes. Files are fsynced by `settle` only: of what was not settled, checksums tell
+after a power cut what was lost.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,9 +98,35 @@ class Folder:
         for path in list((self.root / prefix).rglob(".*.tmp")):
             path.unlink(missing_ok=True)
 
+    def settle(self, prefixes: Sequence[str]) -> None:
+        """Have the disk keep the files, and the folders that name them, up to the one that holds the root."""
+        found = {each for prefix in prefixes for each in _tree(self.root / prefix)}
+        above = {folder for path in found for folder in path.parents if folder not in self.root.parent.parents}
+        with _clear_errors(self.root):
+            # Files before the folders that name them: a name must not last longer than what it names.
+            for path in sorted(found | above, key=lambda path: len(path.parts), reverse=True):
+                _settle(path)
+
     def _files(self, prefix: str) -> Iterator[Path]:
         for folder, _, names in os.walk(self.root / prefix):
             yield from (Path(folder, name) for name in names if not _is_temporary(name))
+
+
+def _tree(path: Path) -> Iterator[Path]:
+    yield path
+    for folder, _, names in os.walk(path):
+        yield from (Path(folder), *(Path(folder, name) for name in names))
+
+
+def _settle(path: Path) -> None:
+    try:
+        opened = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # removed meanwhile
+        return
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _writing(data: bytes) -> Callable[[Path], object]:

@@ -7,6 +7,7 @@ a `Store` is a URL and nothing else: it can be pickled, compared and sent to any
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,6 +65,10 @@ class Backend(Protocol):
 
     def sweep(self, prefix: str) -> None:
         """Remove what killed writers left half-written below ``prefix``."""
+        ...
+
+    def settle(self, prefixes: Sequence[str]) -> None:
+        """Return when a power cut can no longer take the objects, or those below the folders."""
         ...
 
 
@@ -167,6 +172,13 @@ class Store:
     def sweep(self, prefix: str) -> None:
         """Remove what killed writers left half-written below the folder ``prefix``."""
         self._backend.sweep(check_key(prefix))
+
+    def settle(self, *prefixes: str) -> None:
+        """Return when a power cut can no longer take the objects, or those below the folders; nothing there is fine.
+
+        An object store's answer says so already; a folder's files are in memory at first, and its disk takes its time.
+        """
+        self._backend.settle([check_key(prefix) for prefix in prefixes])
 
     @property
     def _backend(self) -> Backend:
