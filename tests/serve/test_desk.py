@@ -95,6 +95,20 @@ def test_an_order_in_the_ledger_is_found_and_carried_out(ledger: Ledger) -> None
     assert ledger.open_ids() == []
 
 
+def test_who_waits_for_an_order_is_told_of_its_end(ledger: Ledger) -> None:
+    order = accepted(ledger)
+
+    async def wait() -> None:
+        desk = Desk(ledger, Script([DONE]))
+        await desk.look()
+        async with asyncio.timeout(30):
+            await desk.ended(order.id, 1e9)
+        assert ledger.segmentation(order).state == "done"
+        await desk.ended(order.id, 0.01)  # of one that nobody carries: the time is all there is to wait for
+
+    asyncio.run(wait())
+
+
 def test_ranges_are_labelled_and_then_joined(ledger: Ledger) -> None:
     split = Split(ranges=((0, 5), (5, 9)), seconds=Seconds(reading=2))
     crew = Script([split], [RangeDone(), RangeDone()])

@@ -38,7 +38,8 @@ def test_a_desk_that_is_away_is_one_error_whatever_is_asked(error: Exception) ->
     desk = front(call)
 
     async def ask() -> None:
-        for asked in (desk.take("a1"), desk.drop("a1"), desk.num_open(), desk.tell(()), desk.metrics()):
+        waiting = desk.ended("a1", 1.0)
+        for asked in (desk.take("a1"), desk.drop("a1"), waiting, desk.num_open(), desk.tell(()), desk.metrics()):
             with pytest.raises(DeskAway, match="the desk does not answer"):
                 await asked
 

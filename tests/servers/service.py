@@ -75,6 +75,9 @@ class LocalFront:
     async def drop(self, id_: str) -> None:
         await self.desk.drop(id_)
 
+    async def ended(self, id_: str, within_s: float) -> None:
+        await self.desk.ended(id_, within_s)
+
     async def num_open(self) -> int:
         return self.desk.num_carried
 
@@ -111,10 +114,19 @@ class Service:
 
 def replicas(service: Service, name: str) -> list[psutil.Process]:
     """The processes of one of the deployments of a service."""
+    return _titled(service, f"ServeReplica:osteon:{name}")
+
+
+def proxies(service: Service) -> list[psutil.Process]:
+    """The processes of Ray Serve that take HTTP requests in."""
+    return _titled(service, "ProxyActor")
+
+
+def _titled(service: Service, title: str) -> list[psutil.Process]:
     found = []
     for process in psutil.Process(service.process.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if f"ServeReplica:osteon:{name}" in " ".join(process.cmdline()):
+            if title in " ".join(process.cmdline()):
                 found.append(process)
     return found
 

@@ -57,6 +57,10 @@ class DeskReplica:
         """Stop carrying an order."""
         await self._desk.drop(id_)
 
+    async def ended(self, id_: str, within_s: float) -> None:
+        """Return when an order that is carried has ended; after some seconds in any case."""
+        await self._desk.ended(id_, within_s)
+
     async def num_carried(self) -> int:
         """Orders that are being carried or wait for a place."""
         return self._desk.num_carried

@@ -128,6 +128,14 @@ class Desk:
             if since is not None and task.cancelled():
                 self._numbers.record(SEGMENTATION_SECONDS, (now() - since).total_seconds(), "cancelled")
 
+    async def ended(self, id_: str, within_s: float) -> None:
+        """Return when an order that is carried has ended; after some seconds in any case."""
+        task = self._carried.get(id_)
+        if task is not None:
+            await asyncio.wait({task}, timeout=within_s)
+        else:
+            await asyncio.sleep(within_s)
+
     @property
     def num_carried(self) -> int:
         """Orders that are being carried or wait for a place."""

@@ -24,6 +24,10 @@ class Front(Protocol):
         """Tell the desk to leave an order; one that is gone from the ledger it would leave by itself."""
         ...
 
+    async def ended(self, id_: str, within_s: float) -> None:
+        """Return when an order that is carried has ended; after some seconds in any case."""
+        ...
+
     async def num_open(self) -> int:
         """Orders that are not over."""
         ...

@@ -35,6 +35,10 @@ class RayFront(Front):
         """Tell the desk to leave an order."""
         await _answered(self._desk.drop.remote(id_))
 
+    async def ended(self, id_: str, within_s: float) -> None:
+        """Return when an order that is carried has ended; after some seconds in any case, fewer than its patience."""
+        await _answered(self._desk.ended.remote(id_, within_s))
+
     async def num_open(self) -> int:
         """Orders that are not over."""
         count: int = await _answered(self._desk.num_carried.remote())
