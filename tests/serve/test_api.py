@@ -182,6 +182,26 @@ def test_models_are_described(api: TestClient, model: str) -> None:
     assert api.get("/v1/models/none").status_code == 404
 
 
+def test_one_service_serves_several_models(
+    settings: ServeSettings, scan: Path, model: str, coarse_model: str, tmp_path: Path
+) -> None:
+    """One of them in memory at a time: the other is loaded again when its turn comes."""
+    one_at_a_time = settings.segmenters.model_copy(update={"models": 1})
+    both = settings.model_copy(update={"models": {"tiny": model, "coarse": coarse_model}, "segmenters": one_at_a_time})
+    with TestClient(new_api(both, LocalFront(both)), base_url="http://127.0.0.1") as api:
+        for name, url in [*both.models.items(), ("tiny", model)]:
+            files = {"scan": (scan.name, scan.read_bytes())}
+            answer = api.post("/v1/segmentations?wait=60", files=files, data={"model": name}).json()
+            assert answer["model"] == {"name": name, "digest": load_bundle(url).digest}
+            labels = api.get(f"/v1/segmentations/{answer['id']}/result").content
+            assert labels == labelled_file(url, scan, tmp_path / "expected.nii.gz")
+        loads = [line for line in api.get("/metrics").text.splitlines() if "model_load_seconds_count" in line]
+    assert {line.rpartition(" ")[0].split('"')[1]: float(line.rpartition(" ")[2]) for line in loads} == {
+        "tiny": 2.0,
+        "coarse": 1.0,
+    }
+
+
 def test_callers_see_their_own_and_the_rest_is_closed(settings: ServeSettings, scan: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys.yaml"
     anna, bert = (add_key(keys, name, frozenset({"segment", "read"})) for name in ("anna", "bert"))
@@ -240,9 +260,15 @@ def test_an_accepted_order_is_in_the_store_before_the_answer(settings: ServeSett
         async def num_open(self) -> int:
             raise DeskAway("queue-full", "the desk does not answer")
 
+        async def ended(self, id_: str, within_s: float) -> None:
+            raise DeskAway("queue-full", f"the desk does not answer about {id_} within {within_s:g} s")
+
     with TestClient(new_api(settings, Away(settings)), base_url="http://127.0.0.1") as api:
         id_ = api.post("/v1/segmentations", files={"scan": (scan.name, scan.read_bytes())}).json()["id"]
         assert Ledger(settings.open_store()).open_ids() == [id_]
+        again = api.post("/v1/segmentations?wait=0.3", files={"scan": (scan.name, scan.read_bytes())}).json()
+        assert again["state"] == "accepted"
+        assert api.delete(f"/v1/segmentations/{again['id']}").status_code == 204
         assert api.get("/readyz").status_code == 503
         assert api.delete(f"/v1/segmentations/{id_}").status_code == 204
     assert Ledger(settings.open_store()).open_ids() == []

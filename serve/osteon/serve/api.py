@@ -22,6 +22,7 @@ from starlette.background import BackgroundTask
 from osteon.core.errors import BadInput, Conflict
 from osteon.serve.audit import request_id
 from osteon.serve.auth import caller_of
+from osteon.serve.deposit import check_deposit
 from osteon.serve.endings import suffix_of
 from osteon.serve.formats import Result, ResultFile, write_result, write_scan_file
 from osteon.serve.front import DeskAway, Front
@@ -206,6 +207,8 @@ class Api:
         model = self._settings.check_model(received.model)
         if received.source is not None:
             check_source(received.source, self._settings.sources)
+        if received.deposit:
+            check_deposit(received.source or "", self._settings.sources)
         upload = upload_key(received.upload) if received.upload is not None else None
         if upload is not None and not self._ledger.store.exists(upload):
             raise BadInput("expired", "the scan was not sent, or is gone", remedy="send it, then ask again")
@@ -220,6 +223,7 @@ class Api:
             labels=received.labels,
             source=received.source,
             upload=upload,
+            deposit=received.deposit,
             created=now(),
             digest=received.digest,
             request_id=request_id.get(),
@@ -263,7 +267,7 @@ class Api:
             standing = await asyncio.to_thread(self._ledger.standing, order)
             if standing.is_over or time.monotonic() >= until:
                 return Segmentation.of(order, standing)
-            await asyncio.sleep(min(POLL_S, max(0.0, until - time.monotonic())))
+            await self._pause(order, min(POLL_S, max(0.0, until - time.monotonic())))
 
     async def _changes(self, order: Order) -> AsyncIterator[str]:
         told, told_at = None, time.monotonic()
@@ -277,7 +281,14 @@ class Api:
                 yield ": still here\n\n"
             if standing.is_over:
                 return
-            await asyncio.sleep(POLL_S)
+            await self._pause(order, POLL_S)
+
+    async def _pause(self, order: Order, seconds: float) -> None:
+        """Wait so long before the next look at an order, or until it has ended."""
+        try:
+            await self._front.ended(order.id, seconds)
+        except DeskAway:
+            await asyncio.sleep(seconds)
 
     async def _model(self, name: str) -> Model:
         if name not in self._models:

@@ -77,16 +77,24 @@ class Client:
         """
         return Model.model_validate_json(self._ask("GET", f"/v1/models/{quote(name, safe='')}"))
 
-    def send(self, scan: Path | str, *, model: str | None = None, labels: Sequence[str] | None = None) -> Segmentation:
+    def send(
+        self,
+        scan: Path | str,
+        *,
+        model: str | None = None,
+        labels: Sequence[str] | None = None,
+        deposit: bool = False,
+    ) -> Segmentation:
         """Ask for the bones of a scan file, of a folder of DICOM files, or of a URL that the service may read.
 
-        What is asked again, because no answer came, is the same order.
+        What is asked again, because no answer came, is the same order. With ``deposit`` the DICOMweb archive that the
+        URL leads to is given the bones, too.
 
         Raises:
             BadInput, BadScan: what the service refuses.
             StoreError: ``no-server``: it does not answer.
         """
-        wish: dict[str, object] = {"model": model, "labels": list(labels) if labels else None}
+        wish: dict[str, object] = {"model": model, "labels": list(labels) if labels else None, "deposit": deposit}
         if "://" in str(scan):
             wish["source"] = str(scan)
         else:

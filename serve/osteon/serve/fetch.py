@@ -7,14 +7,15 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from osteon.core.errors import BadInput, StoreError
-from osteon.serve.sources import SourceSettings, check_source, is_allowed_address
+from osteon.serve.sources import SourceSettings, check_source, is_allowed_address, token_for
 
 _CONNECT_S = 10.0
 _READ_S = 30.0
@@ -64,12 +65,12 @@ def checked_address(host: str, port: int, settings: SourceSettings) -> str:
 
 
 def _pieces(url: str, settings: SourceSettings, max_bytes: int) -> Iterator[bytes]:
-    count = 0
+    count, place = 0, judged_place(url, settings)
     timeout = httpx.Timeout(_READ_S, connect=_CONNECT_S)
     # No proxy and no .netrc of the environment; a hospital's own authority is trusted through SSL_CERT_FILE.
     with httpx.Client(verify=ssl.create_default_context(), trust_env=False, timeout=timeout) as client:
         try:
-            response = client.send(_request(client, url, settings), stream=True)
+            response = client.send(_request(client, place), stream=True)
             _check_response(response, _host(url))
             for piece in response.iter_raw():  # as it comes in: gathered pieces would hide a host that drips
                 count += len(piece)
@@ -81,18 +82,41 @@ def _pieces(url: str, settings: SourceSettings, max_bytes: int) -> Iterator[byte
             raise _unreachable(_host(url)) from None
 
 
-def _request(client: httpx.Client, url: str, settings: SourceSettings) -> httpx.Request:
-    """A request to the judged address itself, with the host's name where TLS and HTTP want it.
+@dataclass(frozen=True)
+class Place:
+    """Where a request goes.
+
+    Attributes:
+        url: with the address that was judged in place of the host's name.
+        headers: the host's name, and the token that opens the place, if the operator has one.
+        extensions: the host's name for TLS.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+
+def judged_place(url: str, settings: SourceSettings) -> Place:
+    """The judged address itself, with the host's name where TLS and HTTP want it.
 
     Were the name resolved again for the connection, its owner could answer differently now (DNS rebinding).
+
+    Raises:
+        BadInput, StoreError: as `checked_address` and `token_for`.
     """
     parts = urlsplit(url)
     host, port = _host(url), parts.port or 443
     address = checked_address(host, port, settings)
     pinned = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    headers = {"Host": parts.netloc, "Accept-Encoding": "identity"}
-    target = urlunsplit(("https", pinned, parts.path or "/", parts.query, ""))
-    return client.build_request("GET", target, headers=headers, extensions={"sni_hostname": host})
+    token = token_for(url, settings)
+    headers = {"Host": parts.netloc} | ({"Authorization": f"Bearer {token}"} if token else {})
+    return Place(urlunsplit(("https", pinned, parts.path or "/", parts.query, "")), headers, {"sni_hostname": host})
+
+
+def _request(client: httpx.Client, place: Place) -> httpx.Request:
+    headers = {**place.headers, "Accept-Encoding": "identity"}
+    return client.build_request("GET", place.url, headers=headers, extensions=dict(place.extensions))
 
 
 def _check_response(response: httpx.Response, host: str) -> None:

@@ -29,6 +29,7 @@ class Received:
         labels: bones that are wanted; None for all.
         source: URL of the scan.
         upload: id of a scan that was sent before.
+        deposit: whether the archive that the scan comes from is to be given the bones.
         file: the scan.
         digest: of all that.
     """
@@ -37,6 +38,7 @@ class Received:
     labels: tuple[str, ...] | None
     source: str | None
     upload: str | None
+    deposit: bool
     file: Path | None
     digest: str
 
@@ -126,4 +128,4 @@ def _invalid(error: ValidationError) -> RequestValidationError:
 def _of_wish(wish: Wish, file: Path | None, file_digest: str) -> Received:
     digest = hashlib.sha256(f"{wish.model_dump_json()} {file_digest}".encode()).hexdigest()
     upload = None if file is not None else wish.upload
-    return Received(wish.model, wish.labels, wish.source, upload, file, digest)
+    return Received(wish.model, wish.labels, wish.source, upload, wish.deposit, file, digest)

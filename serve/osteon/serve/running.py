@@ -102,7 +102,10 @@ def absolute(settings: ServeSettings) -> ServeSettings:
     keys = None if auth.keys is None else auth.keys.absolute()
     guard = settings.guard.model_copy(update={"auth": auth.model_copy(update={"keys": keys})})
     models = {name: open_store(url).url for name, url in settings.models.items()}
-    return settings.model_copy(update={"models": models, "store": settings.open_store().url, "guard": guard})
+    tokens = {prefix: path.absolute() for prefix, path in settings.sources.tokens.items()}
+    sources = settings.sources.model_copy(update={"tokens": tokens})
+    changed = {"models": models, "store": settings.open_store().url, "guard": guard, "sources": sources}
+    return settings.model_copy(update=changed)
 
 
 def _start(settings: ServeSettings, host: str, port: int) -> None:

@@ -37,6 +37,9 @@ class Wish(_Frozen):
     upload: Name | None = Field(default=None, description="Id that POST /v1/uploads gave.")
     model: Name | None = Field(default=None, description="One of GET /v1/models; the first one by default.")
     labels: tuple[Name, ...] | None = Field(default=None, description="Bones that are wanted; all by default.")
+    deposit: bool = Field(
+        default=False, description="Store the DICOM SEG in the DICOMweb archive that the series came from."
+    )
 
     @model_validator(mode="after")
     def _one_scan(self) -> Wish:
@@ -55,6 +58,7 @@ class Order(_Frozen):
         labels: bones that are wanted; None for all.
         source: URL of the scan; None if it was sent.
         upload: key of the scan that was sent; None if it is fetched.
+        deposit: whether the archive that the scan came from is given the bones.
         created: when.
         digest: of what was asked, to tell a repetition from another request.
         request_id: of the HTTP request, as the logs of all processes name it.
@@ -66,6 +70,7 @@ class Order(_Frozen):
     labels: tuple[str, ...] | None = None
     source: str | None = None
     upload: str | None = None
+    deposit: bool = False
     created: AwareDatetime
     digest: str
     request_id: str = "-"

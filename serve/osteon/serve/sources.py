@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from osteon.core.errors import BadInput
+from osteon.core.errors import BadInput, StoreError
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _FORBIDDEN = frozenset(' \\"<>^`{|}')
@@ -32,6 +32,12 @@ def _check_prefix(prefix: str) -> str:
     if parts.query or names_nothing:
         raise _bad_prefix(prefix)
     return prefix.rstrip("/")
+
+
+def _check_https(prefix: str) -> str:
+    if not prefix.startswith("https:"):
+        raise BadInput("source-prefix", f"{prefix!r} is no https URL", remedy="give https://host/folder")
+    return _check_prefix(prefix)
 
 
 def _bad_prefix(prefix: str) -> BadInput:
@@ -54,6 +60,12 @@ class SourceSettings(BaseModel):
     fetch_s: float = Field(
         default=1800.0, gt=0, description="longest time that fetching one source may take, in seconds"
     )
+    tokens: dict[Annotated[str, AfterValidator(_check_https)], Path] = Field(
+        default={}, description="files with a bearer token, by the prefix of the https URLs that it opens"
+    )
+    deposit: tuple[Annotated[str, AfterValidator(_check_https)], ...] = Field(
+        default=(), description="prefixes of DICOMweb series whose archive is given their bones, if a caller wishes"
+    )
 
 
 def check_source(url: str, settings: SourceSettings) -> str:
@@ -64,9 +76,30 @@ def check_source(url: str, settings: SourceSettings) -> str:
             ``not-found`` for a missing file in an allowed folder.
     """
     parts = _split(url)
-    if not any(_is_below(parts, _split(prefix)) for prefix in settings.allow):
+    if not is_allowed(url, settings.allow):
         raise _not_allowed(parts)
     return _check_folder(parts, settings) if parts.scheme == "file" else url
+
+
+def is_allowed(url: str, prefixes: Iterable[str]) -> bool:
+    """Whether a URL lies below one of some prefixes."""
+    return any(_is_below(_split(url), _split(prefix)) for prefix in prefixes)
+
+
+def token_for(url: str, settings: SourceSettings) -> str | None:
+    """The bearer token of the longest prefix that the URL lies below, read anew: an operator may replace it.
+
+    Raises:
+        StoreError: ``token-file``.
+    """
+    prefixes = [prefix for prefix in settings.tokens if is_allowed(url, [prefix])]
+    if not prefixes:
+        return None
+    try:
+        return settings.tokens[max(prefixes, key=len)].read_text("ascii").strip()
+    except (OSError, UnicodeError):
+        what = f"the token for {urlsplit(url).hostname} cannot be read"
+        raise StoreError("token-file", what, remedy="ask the operator to mend sources.tokens") from None
 
 
 def is_allowed_address(address: IPv4Address | IPv6Address, settings: SourceSettings) -> bool:

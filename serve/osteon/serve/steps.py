@@ -32,10 +32,13 @@ from osteon.inference.segmenter import Segmenter
 from osteon.recipes.apply import OpenedScan, read_scan, segment_scan, stored_scan, volumes_ml
 from osteon.recipes.bundle import Bundle
 from osteon.recipes.ranges import Parts, Range, cut, fewest_planes, work_by_plane
+from osteon.serve.deposit import deposit
 from osteon.serve.endings import CASE
+from osteon.serve.formats import Result
 from osteon.serve.schemas import Bone, Format, Order, Seconds
 from osteon.serve.settings import ServeSettings
 from osteon.storage.case import StoredCase, open_case
+from osteon.storage.export.dicom_seg import Algorithm
 from osteon.storage.provenance import Provenance
 from osteon.storage.stores import Store
 from osteon.storage.writer import write_zarr
@@ -293,7 +296,22 @@ class Work:
     def _told(self, bones: tuple[Bone, ...], provenance: Provenance, seconds: Seconds) -> Done:
         is_case = (self.order.source or "").rstrip("/").endswith(CASE)  # which has no series in it
         formats = (*FORMATS, "dicomseg") if provenance.source_format == "dicom" and not is_case else FORMATS
+        if self.order.deposit and bones:
+            self._deposit()
         return Done(digest=self.model.bundle.digest, bones=bones, formats=formats, seconds=seconds)
+
+    def _deposit(self) -> None:
+        """Give the bones to the archive that the series came from; not again if it has them."""
+        mark, case = f"{self._folder}/deposited", result_case(self.store, self.order.id)
+        assert case is not None
+        assert self.order.source is not None
+        if self.store.exists(mark):
+            return
+        with tempfile.TemporaryDirectory(prefix="osteon-deposit-") as name:
+            scratch, model = Path(name), Algorithm(self.order.model, self.model.bundle.digest)
+            result = Result(self.order.id, case, model, lambda: self.fetch(self.order, scratch))
+            deposit(result, self.order.source, self.settings.sources, scratch)
+        self.store.write_bytes(mark, b"")
 
 
 def result_case(store: Store, id_: str) -> StoredCase | None:
