@@ -22,6 +22,7 @@ from yarl import URL
 SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 DENIED = "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>"
 LARGEST_BODY = 1 << 30
+SLOW_S = 3.0
 
 
 class Fault(StrEnum):
@@ -30,6 +31,7 @@ class Fault(StrEnum):
     SLOW_DOWN = "the server is not asked; 503 SlowDown"
     DENIED = "the server is not asked; 403"
     RESET = "the server is not asked; the connection is cut"
+    SLOW = "the server is asked some seconds later"
     TRUNCATED = "half of the server's answer arrives, then the connection is cut"
     LOST_ANSWER = "the server does it; the connection is cut before its answer"
 
@@ -72,6 +74,16 @@ class FaultyS3:
         trap = Trap(fault, method, part, times)
         self.traps.append(trap)
         return trap
+
+    @contextmanager
+    def outage(self, fault: Fault) -> Iterator[None]:
+        """Let every request fail meanwhile."""
+        traps = [self.inject(fault, method, "", times=1 << 30) for method in ("GET", "HEAD", "PUT", "POST", "DELETE")]
+        try:
+            yield
+        finally:
+            for trap in traps:
+                trap.times = 0
 
     def due(self, request: web.BaseRequest) -> Fault | None:
         """The fault for this request."""
@@ -127,6 +139,8 @@ async def _answer(
         return web.Response(status=403, text=DENIED, content_type="application/xml")
     if fault is Fault.RESET:
         return _cut(request)
+    if fault is Fault.SLOW:
+        await asyncio.sleep(SLOW_S)
     url = URL(server + request.raw_path, encoded=True)
     async with session.request(
         request.method,

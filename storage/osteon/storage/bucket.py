@@ -21,6 +21,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, Perm
 from obstore.store import S3Store
 
 from osteon.core.errors import OsteonError, StoreError
+from osteon.storage.patience import patiently
 
 T = TypeVar("T")
 MAX_RETRIES = 8  # of 503, resets and timeouts; with the backoff below five to fifteen seconds before an error
@@ -96,16 +97,19 @@ class Bucket:
     bucket: str
     prefix: str
 
+    @patiently
     def read(self, key: str) -> bytes:
         """The object's bytes; FileNotFoundError if there is none."""
         with self._clear_errors(key):
             return bytes(obstore.get(self.client, self._path(key)).bytes())
 
+    @patiently
     def write(self, key: str, data: bytes) -> None:
         """Put the object in one request."""
         with self._clear_errors(key):
             obstore.put(self.client, self._path(key), data, use_multipart=False)
 
+    @patiently
     def create(self, key: str, data: bytes) -> bool:
         """Put the object in one request with ``If-None-Match: *``; False if the server says it exists."""
         with self._clear_errors(key):
@@ -115,12 +119,14 @@ class Bucket:
                 return False
         return True
 
+    @patiently
     def take_file(self, key: str, path: Path) -> None:
         """Put the file, a large one part by part: it appears when the last one is there."""
         with self._clear_errors(key):
             obstore.put(self.client, self._path(key), path)
         path.unlink()
 
+    @patiently
     def get_file(self, key: str, path: Path) -> None:
         """Write the object to a file as it comes."""
         with self._clear_errors(key), path.open("wb") as file:
@@ -131,6 +137,7 @@ class Bucket:
         """A presigned URL."""
         return obstore.sign(self.client, "PUT", self._path(key), timedelta(seconds=seconds))
 
+    @patiently
     def exists(self, key: str) -> bool:
         """Whether a HEAD request finds the object."""
         with self._clear_errors(key):
@@ -140,12 +147,14 @@ class Bucket:
                 return False
         return True
 
+    @patiently
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes by key of every object below ``prefix``."""
         with self._clear_errors(prefix):
             entries = _again(lambda: list(chain.from_iterable(obstore.list(self.client, prefix=self._path(prefix)))))
         return {self._key(entry["path"]): entry["size"] for entry in entries}
 
+    @patiently
     def children(self, prefix: str) -> list[str]:
         """Names one level below ``prefix``."""
         with self._clear_errors(prefix):
@@ -154,6 +163,7 @@ class Bucket:
         names = {path.rstrip("/").removeprefix(self._path(prefix)).strip("/") for path in paths}
         return sorted(names - {""})  # some servers list an emptied folder as an object in itself
 
+    @patiently
     def delete(self, prefix: str) -> None:
         """Remove the object and everything below."""
         paths = [self._path(prefix), *(self._path(key) for key in self.sizes(prefix))]
@@ -206,7 +216,8 @@ class Bucket:
             return denied(self._url(key))
         if "HTTP error" in first_line:
             return unreachable(self._url(key))
-        return StoreError("store-failed", first_line, where=self._url(key), remedy="run the same command again")
+        code = "store-busy" if " retries," in first_line else "store-failed"
+        return StoreError(code, first_line, where=self._url(key), remedy="run the same command again")
 
     def _url(self, key: str) -> str:
         return f"s3://{self.bucket}/{self._path(key)}"

@@ -5,6 +5,7 @@ Everything TensorStore needs to be told is here: contexts, credentials, retries,
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +16,9 @@ import tensorstore as ts
 
 from osteon.core.errors import CorruptData, OsteonError, StoreError
 from osteon.core.volume import Array
-from osteon.storage.bucket import FIRST_DELAY_S, LONGEST_DELAY_S, MAX_RETRIES, S3Settings, denied, unreachable
+from osteon.storage.bucket import FIRST_DELAY_S, LONGEST_DELAY_S, S3Settings, denied, unreachable
 from osteon.storage.layout import ArrayLayout, Json
+from osteon.storage.patience import patience_s
 from osteon.storage.stores import Store
 
 CHUNK_CACHE_BYTES = 32 << 20  # of decoded voxels; only neighbouring windows share some, random patches do not
@@ -57,7 +59,7 @@ def open_array(store: Store, path: str, metadata: Json) -> ts.TensorStore:
             "fill_missing_data_reads": False,
             "recheck_cached_data": "open",  # what an earlier handle cached may be of a case replaced since
         },
-        context=_read_context(),
+        context=_read_context(patience_s()),
     ).result()
 
 
@@ -142,8 +144,8 @@ def _kvstore(store: Store, path: str) -> Json:
     return spec
 
 
-@lru_cache(maxsize=1)
-def _read_context() -> ts.Context:
+@lru_cache(maxsize=2)
+def _read_context(patience: float) -> ts.Context:
     """One context for all reads of the process: they share a small cache, threads and connections."""
     return ts.Context(
         {
@@ -151,9 +153,14 @@ def _read_context() -> ts.Context:
             "cache_pool#indexes": {"total_bytes_limit": INDEX_CACHE_BYTES},
             "s3_request_concurrency": {"limit": S3_CONCURRENCY},
             "s3_request_retries": {
-                "max_retries": MAX_RETRIES,
+                "max_retries": _num_retries(patience),
                 "initial_delay": f"{FIRST_DELAY_S}s",
                 "max_delay": f"{LONGEST_DELAY_S}s",
             },
         }
     )
+
+
+def _num_retries(patience: float) -> int:
+    """How many pauses come to so many seconds at least, if each is twice the one before up to the longest."""
+    return math.ceil(math.log2(LONGEST_DELAY_S / FIRST_DELAY_S)) + math.ceil(patience / LONGEST_DELAY_S)
