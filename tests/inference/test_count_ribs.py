@@ -72,6 +72,26 @@ def test_a_rib_that_was_not_found_leaves_its_number_free() -> None:
     np.testing.assert_array_equal(counted(labels), labels)
 
 
+def test_ribs_that_nothing_joins_to_the_short_ones_follow_them() -> None:
+    slipped = {rib: rib - 1 for rib in ALL if rib < 11} | straight(11, 12)
+    beside = np.abs(ANGLE[1] - np.pi / 2) > 1.2  # of the short ribs nothing is there
+
+    def shown(names: dict[int, int]) -> Ids:
+        labels = cage(ALL, names, straight(12))
+        is_upper = np.isin(labels, [BONES.ids[f"rib_right_{number}"] for number in range(1, 11)])
+        labels[is_upper & ~beside] = 0
+        return labels
+
+    np.testing.assert_array_equal(counted(shown(slipped)), shown(ALL))
+
+
+def test_a_few_voxels_near_a_vertebra_do_not_outvote_names() -> None:
+    labels = cage(ALL, ALL, {})
+    at = np.argwhere(labels == BONES.ids["rib_left_9"])[0]
+    labels[at[0] - 3, at[1], at[2]] = BONES.ids["vertebrae_T7"]
+    np.testing.assert_array_equal(counted(labels), labels)
+
+
 def test_ribs_that_the_scan_cuts_off_are_counted() -> None:
     labels = cage(ALL, ALL, ALL, slice(0, 58))
     np.testing.assert_array_equal(counted(labels), labels)

@@ -52,6 +52,40 @@ def test_of_every_bone_the_largest_piece_is_kept(dtype: type[np.unsignedinteger]
     assert found is labels
 
 
+def two_hips() -> npt.NDArray[np.uint8]:
+    """Two bones, each with a patch of the other's name on it, and a piece of the first that touches nothing."""
+    labels = np.zeros((9, 9, 30), dtype=np.uint8)
+    labels[1:8, 1:8, 1:9] = 3
+    labels[1:8, 1:8, 12:22] = 4
+    labels[0, 0, 26:29] = 3
+    return labels
+
+
+def test_a_patch_on_a_bone_that_has_anothers_name_takes_the_bones() -> None:
+    labels = two_hips()
+    expected = labels.copy()
+    labels[2:4, 2:4, 1:3] = 4
+    labels[5:8, 5:8, 20:22] = 3
+    labels[8, 8, 22] = 3  # a corner of it beyond the bone
+
+    found = postprocess(labels, PostprocessSpec(rejoin=True), (1.0, 1.0, 1.0), BONES)
+
+    expected[8, 8, 22] = 4
+    np.testing.assert_array_equal(found, expected)
+    assert found is labels
+
+
+def test_names_are_those_of_the_largest_pieces_not_of_other_patches() -> None:
+    labels = two_hips()
+    expected = labels.copy()
+    labels[2:4, 2:4, 1:3] = 4
+    labels[2:4, 4:6, 1:3] = 5  # the largest of its bone is elsewhere, too
+    labels[8, 0:9, 27:30] = 5
+    expected[8, 0:9, 27:30] = 5
+
+    np.testing.assert_array_equal(postprocess(labels, PostprocessSpec(rejoin=True), (1.0, 1.0, 1.0), BONES), expected)
+
+
 def hollow() -> npt.NDArray[np.uint8]:
     """A box with a hole of 8 voxels, one of 1 that touches it only at a corner, a notch, and a bone in a third hole."""
     labels = np.zeros((9, 12, 14), dtype=np.uint8)
