@@ -1,10 +1,14 @@
 """A tiny dataset and a tiny recipe, what jobs are tested with; and what datasets are compared by."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import kill_tree
 
 from osteon.core.geometry import Grid
 from osteon.core.labels import LabelTable, table_for
@@ -66,6 +70,35 @@ def tiny_dataset() -> Callable[[str, int], Dataset]:
 def table() -> LabelTable:
     """The bones of the tiny dataset."""
     return TABLE
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `osteon` with some words, away from here; whatever still runs at the end is killed.
+
+    It starts a Ray of its own unless ``RAY_ADDRESS`` is among the variables given.
+    """
+    started: list[subprocess.Popen[str]] = []
+    elsewhere = tmp_path / "cwd"
+    elsewhere.mkdir()
+    here = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {"OMP_NUM_THREADS": "1"}
+
+    def run(*words: object, **env: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "osteon.cli.main", *map(str, words)],
+            cwd=elsewhere,
+            env=here | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        kill_tree(process.pid)
+        process.communicate()
 
 
 @pytest.fixture

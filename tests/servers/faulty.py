@@ -78,7 +78,8 @@ class FaultyS3:
     @contextmanager
     def outage(self, fault: Fault) -> Iterator[None]:
         """Let every request fail meanwhile."""
-        traps = [self.inject(fault, method, "", times=1 << 30) for method in ("GET", "HEAD", "PUT", "POST", "DELETE")]
+        traps = [Trap(fault, method, "", times=1 << 30) for method in ("GET", "HEAD", "PUT", "POST", "DELETE")]
+        self.traps[:0] = traps
         try:
             yield
         finally:

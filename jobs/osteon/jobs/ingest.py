@@ -34,7 +34,9 @@ from osteon.jobs.ingest_summary import CaseOutcome, IngestSummary
 from osteon.jobs.quarantine import Quarantine
 from osteon.storage.dataset import Dataset
 from osteon.storage.importers import ImportPlan
+from osteon.storage.patience import patience
 from osteon.storage.stores import open_store
+from osteon.telemetry.metrics import Count, uncounted
 from osteon.telemetry.progress import progress_bar
 
 CONNECT_TIMEOUT_S = 20
@@ -50,11 +52,13 @@ class Scheduler:
         get: from a graph and one of its keys to the key's value; may be called from many threads.
         num_workers: tasks it runs at once.
         stop: drops what is queued and makes waiting calls of ``get`` fail.
+        count: tells Prometheus of what was done, where it can be asked.
     """
 
     get: Get
     num_workers: int
     stop: Callable[[], object]
+    count: Count = uncounted
 
 
 def ingest(
@@ -87,7 +91,7 @@ def ingest(
     opening = open_scheduler(scheduler, num_workers)
     name = unquote(open_store(dataset_url).url).rpartition("/")[2]
     dataset = Dataset.create(dataset_url, name, plan.table)
-    with _scratch() as scratch, opening as opened:
+    with _scratch() as scratch, patience(), opening as opened:
         lane = Lane(
             opened.get,
             dataset,
@@ -97,12 +101,13 @@ def ingest(
             scratch,
             allow_gaps,
             replace,
+            count=opened.count,
         )
         outcomes = run_lanes(
             lane.take, plan.cases, opened, lane.stopping, "Ingesting", bytes_of=_num_bytes, shown=shown
         )
-    dataset.refresh()
-    keep_splits(dataset.store, plan)
+        dataset.refresh()
+        keep_splits(dataset.store, plan)
     return IngestSummary(
         dataset=dataset.url,
         layout=plan.layout,
@@ -218,13 +223,17 @@ def _ray(num_workers: int) -> Iterator[Scheduler]:
     import ray  # seconds to import, and only this scheduler needs it
     from ray.util.dask import ray_dask_get
 
+    from osteon.jobs.counters import count
     from osteon.jobs.ray_session import ray_session
+    from osteon.jobs.waiting import await_room, bundle_of
 
     with ray_session(num_workers):
+        await_room([bundle_of(1, 0)])
         yield Scheduler(
             lambda graph, key: ray_dask_get(graph, [key])[0],
             max(1, int(ray.cluster_resources().get("CPU", 1))),
             ray.shutdown,
+            count,
         )
 
 

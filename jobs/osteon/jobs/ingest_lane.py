@@ -34,6 +34,7 @@ from osteon.storage.claims import release_claim
 from osteon.storage.dataset import Dataset
 from osteon.storage.importers import CaseSource
 from osteon.storage.readers import Rejected
+from osteon.telemetry.metrics import CASES, READ_BYTES, Count, uncounted
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Lane:
         allow_gaps: resample series with missing slices instead of refusing them.
         replace: write over committed cases whose source has changed.
         stopping: set when the run is being stopped.
+        count: tells of each case that is over.
     """
 
     get: Get
@@ -59,6 +61,7 @@ class Lane:
     allow_gaps: bool = False
     replace: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
+    count: Count = uncounted
 
     def take(self, found: CaseSource | Rejected) -> CaseOutcome:
         """Ingest one case, or say why not.
@@ -69,6 +72,8 @@ class Lane:
         """
         started = time.perf_counter()
         outcome = self._set_aside(found) if isinstance(found, Rejected) else self._ingest(found)
+        self.count(CASES, 1, "ingest", outcome.status)
+        self.count(READ_BYTES, outcome.num_bytes, "ingest")
         return outcome.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
 
     def _set_aside(self, found: Rejected) -> CaseOutcome:

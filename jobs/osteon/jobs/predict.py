@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from osteon.core.labels import LabelTable
+from osteon.jobs.counters import count
 from osteon.jobs.ingest_summary import CaseOutcome
 from osteon.jobs.predict_archive import Archive, PredictRequest, sort_out
 from osteon.jobs.predict_case import WORK, Taken
@@ -23,8 +24,11 @@ from osteon.jobs.predict_ranges import Cutter
 from osteon.jobs.predict_summary import PredictOutcome, PredictSummary
 from osteon.jobs.quarantine import Quarantine
 from osteon.jobs.ray_session import ray_session
+from osteon.jobs.waiting import await_room, bundle_of
 from osteon.storage.catalog import CatalogRow, write_catalog
 from osteon.storage.dataset import Dataset, merge_tables
+from osteon.storage.patience import patience
+from osteon.telemetry.metrics import CASES, COMPUTING_SECONDS, PREDICTED_VOXELS, WAITING_SECONDS
 from osteon.telemetry.progress import Bar, progress_bar
 
 CATALOG_EVERY_S = 300.0  # what a killed run had not catalogued is opened, case by case, by the next
@@ -50,7 +54,8 @@ def predict(request: PredictRequest, *, progress: bool = False) -> PredictSummar
     for case_id in committed.keys() & dataset.store.list_children(WORK):
         dataset.store.delete(f"{WORK}/{case_id}")  # a run was killed between a commit and its tidying up
     if todo:
-        with ray_session(), tally.cataloguing():
+        with patience(), ray_session(), tally.cataloguing():
+            await_room([bundle_of(request.cpus or 1, request.gpus or 0)])
             share = Share.of(request.concurrency, request.cpus, request.gpus)
             units = _units(archive, todo, share.most, is_keeping=True)
             _follow(Pool(archive.job, share), units, tally, shown=progress)
@@ -132,13 +137,16 @@ class _Tally:
         self._voxels += taken.voxels
         self._labelling += taken.labelling_seconds
         self._waiting += taken.waiting_seconds
+        count(PREDICTED_VOXELS, taken.voxels)
+        count(COMPUTING_SECONDS, taken.labelling_seconds, "predict")
+        count(WAITING_SECONDS, taken.waiting_seconds, "predict")
         case_id = unit.case.case_id
         if taken.error is not None:
-            self._judge(PredictOutcome.refused(case_id, taken.error))
+            self._end(PredictOutcome.refused(case_id, taken.error))
         elif taken.row is not None and taken.table is not None:
             self._rows[case_id] = taken.row
             self._tables.add(taken.table)
-            self._judge(PredictOutcome(case_id=case_id, status="predicted", ranges=max(1, len(unit.ranges))))
+            self._end(PredictOutcome(case_id=case_id, status="predicted", ranges=max(1, len(unit.ranges))))
         if time.monotonic() - self._catalogued_at > CATALOG_EVERY_S:
             self._write_catalog()
 
@@ -162,6 +170,10 @@ class _Tally:
             labelling_seconds=round(self._labelling, 3),
             waiting_seconds=round(self._waiting, 3),
         )
+
+    def _end(self, outcome: PredictOutcome) -> None:
+        count(CASES, 1, "predict", outcome.status)
+        self._judge(outcome)
 
     def _judge(self, outcome: PredictOutcome) -> None:
         """Keep an outcome; the quarantine holds what was refused and nothing else."""

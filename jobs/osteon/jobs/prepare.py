@@ -22,6 +22,7 @@ from osteon.jobs.prepare_lane import Outcomes, PrepareLane, outcome_of, refused
 from osteon.jobs.prepare_summary import PrepareOutcome, PrepareSummary
 from osteon.jobs.quarantine import Quarantine
 from osteon.storage.dataset import Dataset
+from osteon.storage.patience import patience
 from osteon.storage.stores import Store, open_store
 from osteon.telemetry.progress import progress_bar
 
@@ -69,14 +70,14 @@ def prepare(
     opening = open_scheduler(scheduler, num_workers)
     name = unquote(open_store(request.dataset).url).rpartition("/")[2]
     dataset = Dataset.create(request.dataset, name, prepared_table(source.table, request.spec))
-    with opening as opened:
+    with patience(), opening as opened:
         rows = () if request.replace else dataset.catalog()
         committed = {row.case_id: (row.source_digest, row.labels_digest) for row in rows}
-        lane = PrepareLane(opened.get, committed, Quarantine(dataset.store))
+        lane = PrepareLane(opened.get, committed, Quarantine(dataset.store), count=opened.count)
         jobs = [_job(request, source, dataset, case_id) for case_id in case_ids]
         done = run_lanes(lane.take, jobs, opened, lane.stopping, "Preparing", bytes_of=_num_bytes, shown=shown)
-    dataset.refresh()
-    _keep_splits(source.store, dataset)
+        dataset.refresh()
+        _keep_splits(source.store, dataset)
     outcomes = tuple(outcome for outcomes in done for outcome in outcomes)
     seconds = round(time.perf_counter() - started, 3)
     return PrepareSummary(dataset=dataset.url, source=source.url, cases=outcomes, seconds=seconds)

@@ -27,6 +27,7 @@ from osteon.jobs.prepare_case import (
 from osteon.jobs.prepare_summary import PrepareOutcome
 from osteon.jobs.quarantine import Quarantine
 from osteon.storage.claims import release_claim
+from osteon.telemetry.metrics import CASES, Count, uncounted
 
 Outcomes = tuple[PrepareOutcome, ...]
 
@@ -40,12 +41,14 @@ class PrepareLane:
         committed: (source digest, labels digest) by id of the derived cases that are there already.
         quarantine: where refusals are kept.
         stopping: set when the run is being stopped.
+        count: tells of each case that is over.
     """
 
     get: Get
     committed: dict[str, tuple[str, str]]
     quarantine: Quarantine
     stopping: threading.Event = field(default_factory=threading.Event)
+    count: Count = uncounted
 
     def take(self, job: PrepareJob) -> Outcomes:
         """Prepare one source case, or say why not.
@@ -56,6 +59,8 @@ class PrepareLane:
         """
         started = time.perf_counter()
         outcomes = self._prepare(job)
+        for outcome in outcomes:
+            self.count(CASES, 1, "prepare", outcome.status)
         seconds = round(time.perf_counter() - started, 3)
         return tuple(outcome.model_copy(update={"seconds": seconds}) for outcome in outcomes)
 

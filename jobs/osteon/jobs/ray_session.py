@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 import ray
 
 from osteon.core.errors import OsteonError
+from osteon.storage.patience import VARIABLE
 
 CONNECT_TIMEOUT_S = 10.0
 OBJECT_STORE_BYTES = 128 << 20  # scans never travel through Ray, so the least it takes is plenty
@@ -58,9 +59,14 @@ def _join(address: str) -> None:
     if not _answers(address):
         raise problem
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=_surroundings())
     except (ConnectionError, ValueError) as error:
         raise problem from error
+
+
+def _surroundings() -> dict[str, dict[str, str]]:
+    """What processes elsewhere must know of this one's; those of this machine inherit it."""
+    return {"env_vars": {VARIABLE: os.environ[VARIABLE]}} if VARIABLE in os.environ else {}
 
 
 def _answers(address: str) -> bool:

@@ -19,7 +19,7 @@ from osteon.jobs.sweep_board import Board, Standing
 from osteon.jobs.sweep_folder import Outcome, Status, SweepFolder, SweepRecord, TrialKey
 from osteon.jobs.sweep_plan import SweepPlan, num_configurations, plan_sweep, recipe_of, run_record
 from osteon.jobs.sweep_race import Race, rungs_of
-from osteon.jobs.sweep_resources import Hold, share_out
+from osteon.jobs.sweep_resources import Hold, hold_of, num_parallel
 from osteon.jobs.sweep_results import summary_of, write_results
 from osteon.jobs.sweep_search import proposals_of
 from osteon.jobs.sweep_trial import TrialOrder, dice_from, seconds_trained
@@ -28,6 +28,7 @@ from osteon.jobs.tracking import MLflow, MLflowTarget, check_mlflow
 from osteon.recipes.space import Configuration
 from osteon.recipes.sweep import SweepSpec, load_sweep
 from osteon.storage.dataset import Dataset
+from osteon.storage.patience import patience
 from osteon.storage.stores import open_store
 from osteon.telemetry.progress import Bar, progress_bar
 
@@ -69,16 +70,16 @@ def sweep(request: SweepRequest, *, progress: bool = False) -> SweepReport:
     folder, dataset = SweepFolder(open_store(request.out)), Dataset.open(request.dataset)
     plan = None if request.resume and folder.exists() else preview(request)
     spec = load_sweep(request.sweep)
-    with ray_session():
-        hold, parallel = share_out(spec.resources)
+    with patience(), ray_session():
+        hold = hold_of(spec.resources)
         record = _claim(folder, plan) if plan else _again(folder, spec, dataset)
         target = None if request.mlflow is None else _parent(request.mlflow, spec.name, folder)
-        _run(_Sweep(folder, record, dataset.url, hold, parallel, target), progress=progress)
+        _run(_Sweep(folder, record, dataset.url, hold, target), progress=progress)
         best = summary_of(folder, record).best
         test = None
         if best is not None and record.test:
             test = judge_on_test(folder, record, best.configuration, dataset.url, hold)
-    return write_results(folder, record, test)
+        return write_results(folder, record, test)
 
 
 def _run(work: _Sweep, *, progress: bool) -> None:
@@ -150,7 +151,6 @@ class _Sweep:
     record: SweepRecord
     dataset: str
     hold: Hold
-    parallel: int
     mlflow: MLflowTarget | None
 
     def board(self) -> Board:
@@ -158,7 +158,8 @@ class _Sweep:
         spec = self.record.spec
         proposals = proposals_of(spec, self.folder.configurations())
         race = Race(spec.scheduler)
-        return Board(proposals, partial(self._enter, race), self._stop, race, self.parallel)
+        parallel = partial(num_parallel, spec.resources, self.hold)
+        return Board(proposals, partial(self._enter, race), self._stop, race, parallel)
 
     def _enter(self, race: Race, configuration: Configuration) -> dict[TrialKey, Standing]:
         """A configuration begins, or is found as far as it got."""

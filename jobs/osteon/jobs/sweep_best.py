@@ -16,6 +16,7 @@ from osteon.jobs.sweep_trial import evaluate_on_cluster
 from osteon.jobs.train import carry_out
 from osteon.recipes.bundle import ensemble_of, has_bundle, load_bundle, save_bundle
 from osteon.recipes.space import Configuration
+from osteon.storage.patience import patience
 from osteon.storage.stores import Store, open_store
 
 
@@ -66,7 +67,8 @@ def refit(
     run = RunFolder(folder.store.child(f"refit/{configuration.id}"))
     if not run.exists():
         run.claim(record_on(record, configuration, record.learnt, ()))
-    carry_out(run, record.dataset_url, progress=progress)
+    with patience():
+        carry_out(run, record.dataset_url, progress=progress)
     bundle = load_bundle(run.model.url)
     return save_bundle(out, "", bundle.recipe, bundle.table, bundle.network, {})
 

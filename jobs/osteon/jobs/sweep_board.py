@@ -50,7 +50,7 @@ class Board:
         enter: a configuration's trials, with what is known of them from before; called once for each.
         stop: told of a trial that is given up, and its last Dice.
         race: who goes on at a rung.
-        parallel: trials at once.
+        parallel: how many trials may be at once, now.
 
     Attributes:
         standings: of every trial so far.
@@ -63,13 +63,12 @@ class Board:
         enter: Callable[[Configuration], Mapping[TrialKey, Standing]],
         stop: Callable[[TrialKey, float | None], Outcome],
         race: Race,
-        parallel: int,
+        parallel: Callable[[], int],
     ) -> None:
-        self.parallel = parallel
         self.race = race
         self.standings: dict[TrialKey, Standing] = {}
         self.configurations: dict[str, Configuration] = {}
-        self._proposals, self._enter, self._stop = proposals, enter, stop
+        self._proposals, self._enter, self._stop, self._parallel = proposals, enter, stop, parallel
         self._queue: list[TrialKey] = []
         self._active: set[TrialKey] = set()
         self._paused: set[TrialKey] = set()
@@ -78,7 +77,7 @@ class Board:
 
     def next(self) -> TrialKey | None:
         """A trial to start now; None if none can be, or too many run already."""
-        if len(self._active) >= self.parallel or any(self.may_resume(key) for key in self._paused):
+        if not self.has_room or any(self.may_resume(key) for key in self._paused):
             return None
         while True:
             for key in list(self._queue):
@@ -92,6 +91,11 @@ class Board:
                     return key
             if not self._ask():
                 return None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more trial may be at work now."""
+        return len(self._active) < self._parallel()
 
     @property
     def is_over(self) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import ray
 from pydantic import BaseModel, ConfigDict
 
 from osteon.core.errors import BadInput
+from osteon.jobs.waiting import Bundle, await_room, bundle_of, may_grow
 from osteon.recipes.sweep import ResourceSpec
 
 
@@ -34,30 +37,60 @@ class Hold(BaseModel):
         """GPUs of all workers."""
         return self.workers * self.gpus
 
+    @property
+    def bundles(self) -> list[Bundle]:
+        """What each worker holds."""
+        return [bundle_of(self.cpus, self.gpus)] * self.workers
 
-def share_out(spec: ResourceSpec) -> tuple[Hold, int]:
-    """What each trial holds of the Ray that is there, and how many fit at once.
+
+def hold_of(spec: ResourceSpec) -> Hold:
+    """What each trial holds of the Ray that is there; on a cluster, once there is room for one.
 
     What the spec leaves open: a GPU for each worker where there are any, with its share of the processors; else one
     processor.
 
     Raises:
-        BadInput: ``too-few-resources`` if not one trial fits.
+        BadInput: ``too-few-resources`` if not one trial fits on this machine.
     """
-    has = ray.cluster_resources()
-    cpus_there, gpus_there = has.get("CPU", 0.0), has.get("GPU", 0.0)
+    hold = None
+    while (found := _hold_of(spec, ray.cluster_resources())) != hold:  # with the first node a GPU may have come
+        hold = found
+        await_room(hold.bundles)
+    if not may_grow() and not _num_fitting(hold):
+        raise _too_few(hold)
+    return hold
+
+
+def num_parallel(spec: ResourceSpec, hold: Hold) -> int:
+    """How many trials may run now: as many as fit, or fewer if the spec says so.
+
+    On a cluster as many as the spec says, though they do not fit: those that wait are what makes it add nodes.
+    """
+    fitting = max(1, _num_fitting(hold))
+    if spec.parallel is None:
+        return fitting
+    return spec.parallel if may_grow() else min(spec.parallel, fitting)
+
+
+def _hold_of(spec: ResourceSpec, there: Mapping[str, float]) -> Hold:
+    cpus_there, gpus_there = there.get("CPU", 0.0), there.get("GPU", 0.0)
     gpus = spec.gpus if spec.gpus is not None else float(gpus_there > 0)
     cpus = spec.cpus or (max(1, int(cpus_there / gpus_there * gpus)) if gpus and gpus_there else 1)
-    hold = Hold(workers=spec.workers, cpus=cpus, gpus=gpus)
-    fitting = int(cpus_there / hold.all_cpus)
-    if gpus:
-        fitting = min(fitting, int(gpus_there / hold.all_gpus))
-    if not fitting:
-        raise BadInput(
-            "too-few-resources",
-            f"a trial wants {hold.all_cpus} processors and {hold.all_gpus:g} GPUs; "
-            f"there are {cpus_there:g} and {gpus_there:g}",
-            where="resources",
-            remedy="lower resources.workers, cpus or gpus",
-        )
-    return hold, min(spec.parallel or fitting, fitting)
+    return Hold(workers=spec.workers, cpus=cpus, gpus=gpus)
+
+
+def _num_fitting(hold: Hold) -> int:
+    there = ray.cluster_resources()
+    fitting = int(there.get("CPU", 0.0) / hold.all_cpus)
+    return min(fitting, int(there.get("GPU", 0.0) / hold.all_gpus)) if hold.gpus else fitting
+
+
+def _too_few(hold: Hold) -> BadInput:
+    there = ray.cluster_resources()
+    return BadInput(
+        "too-few-resources",
+        f"a trial wants {hold.all_cpus} processors and {hold.all_gpus:g} GPUs; "
+        f"there are {there.get('CPU', 0.0):g} and {there.get('GPU', 0.0):g}",
+        where="resources",
+        remedy="lower resources.workers, cpus or gpus",
+    )

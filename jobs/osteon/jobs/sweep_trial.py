@@ -23,7 +23,8 @@ from osteon.jobs.run_folder import RunFolder
 from osteon.jobs.sweep_folder import REPORT, Outcome, SweepFolder, TrialKey
 from osteon.jobs.sweep_resources import Hold
 from osteon.jobs.tracking import MLflowTarget
-from osteon.jobs.train import Share, fit, save_model
+from osteon.jobs.train import fit, save_model
+from osteon.jobs.train_share import Share
 from osteon.jobs.train_worker import WorkerTask
 from osteon.recipes.bundle import has_bundle
 from osteon.storage.stores import open_store

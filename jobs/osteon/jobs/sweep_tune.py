@@ -17,10 +17,12 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from osteon.jobs.counters import count
 from osteon.jobs.sweep_board import Board
 from osteon.jobs.sweep_folder import Outcome, TrialKey
 from osteon.jobs.sweep_race import Decision
 from osteon.jobs.sweep_trial import TrialOrder, run_trial
+from osteon.telemetry.metrics import TRIALS
 
 MAX_LOSSES = 3  # times that a trial is started again after its node or process was lost
 # A byte: Tune takes no nothing. Of a processor it could be no part, or the last worker that fits would wait for that.
@@ -72,8 +74,11 @@ class BoardSearcher(_Unsaved, Searcher):
     def on_trial_complete(self, trial_id: str, *_: Any, **__: Any) -> None:
         """A trial is over: by itself, stopped by the scheduler, or because its process was lost too often."""
         key = self._keys.pop(trial_id)
-        if self._board.standings[key].outcome is None:
-            self._board.end(key, self._ended(key))
+        outcome = self._board.standings[key].outcome
+        if outcome is None:
+            outcome = self._ended(key)
+            self._board.end(key, outcome)
+        count(TRIALS, 1, outcome.status)
 
 
 class BoardScheduler(_Unsaved, FIFOScheduler):
@@ -101,7 +106,7 @@ class BoardScheduler(_Unsaved, FIFOScheduler):
         trials: list[Trial] = tune_controller.get_trials()
         for trial in trials:
             if trial.status == Trial.PAUSED and self._board.may_resume(_key(trial)):
-                if self._board.num_running >= self._board.parallel:
+                if not self._board.has_room:
                     return None
                 self._board.resume(_key(trial))
                 return trial

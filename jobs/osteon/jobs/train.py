@@ -10,23 +10,25 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-import ray
 import torch
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 from ray.train.v2.torch.torch_trainer import TorchTrainer
 
-from osteon.core.errors import BadInput, CorruptData, OsteonError
+from osteon.core.errors import CorruptData, OsteonError
 from osteon.jobs.background import Background
 from osteon.jobs.ray_session import ray_session
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.jobs.tracking import MLflowTarget, check_mlflow
 from osteon.jobs.train_plan import TrainPlan, go_on, plan_run
+from osteon.jobs.train_share import ONE_WORKER, Share
 from osteon.jobs.train_worker import WorkerTask, new_trainer, train_worker
 from osteon.recipes.bundle import has_bundle, save_bundle
 from osteon.recipes.recipe import load_recipe
 from osteon.storage.dataset import Dataset
+from osteon.storage.patience import patience
 from osteon.storage.stores import open_store
 from osteon.telemetry.progress import Bar, progress_bar
 from osteon.training.checkpoint import Loaded
@@ -34,23 +36,6 @@ from osteon.training.team import Team
 
 MAX_FAILURES = 3  # worker failures after which a run is given up; it can still be resumed
 POLL_S = 1.0
-
-Workers = int | tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Share:
-    """What of a cluster a run may hold.
-
-    Attributes:
-        workers: a number, or (fewest, most) for a cluster that grows and shrinks.
-        cpus: processors per worker; None for an even share of those that are there.
-        gpus: GPUs per worker; None for one where any are there.
-    """
-
-    workers: Workers = 1
-    cpus: int | None = None
-    gpus: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +56,7 @@ class TrainRequest:
     dataset: str
     out: str
     overrides: Sequence[str] = ()
-    share: Share = Share()
+    share: Share = ONE_WORKER
     resume: bool = False
     mlflow: str | None = None
 
@@ -123,12 +108,13 @@ def train(request: TrainRequest, *, progress: bool = False) -> TrainSummary:
     plan = preview(request)
     folder = RunFolder(open_store(request.out))
     record = _claim(folder, plan.record, resume=request.resume)
-    carry_out(folder, request.dataset, request.share, mlflow=request.mlflow, progress=progress)
-    return _summarise(folder, record, plan.num_parameters)
+    with patience():
+        carry_out(folder, request.dataset, request.share, mlflow=request.mlflow, progress=progress)
+        return _summarise(folder, record, plan.num_parameters)
 
 
 def carry_out(
-    folder: RunFolder, dataset: str, share: Share = Share(), *, mlflow: str | None = None, progress: bool = False
+    folder: RunFolder, dataset: str, share: Share = ONE_WORKER, *, mlflow: str | None = None, progress: bool = False
 ) -> None:
     """Bring a claimed run to its end, from wherever it is, and leave its model."""
     if has_bundle(folder.model):
@@ -154,8 +140,10 @@ def _claim(folder: RunFolder, asked: RunRecord, *, resume: bool) -> RunRecord:
 def _run(task: WorkerTask, record: RunRecord, folder: RunFolder, share: Share, *, progress: bool) -> None:
     plan = record.recipe.training
     total = plan.steps if plan.minutes is None else 60 * plan.minutes
-    with ray_session(), progress_bar("training", total, shown=progress) as bar:
-        fit(task, share, _Follower(folder, bar, "step" if plan.minutes is None else "elapsed_s").look)
+    with ray_session():
+        share.await_room()
+        with progress_bar("training", total, shown=progress) as bar:
+            fit(task, share, _Follower(folder, bar, "step" if plan.minutes is None else "elapsed_s").look)
 
 
 def fit(task: WorkerTask, share: Share, look: Callable[[], None]) -> None:
@@ -167,16 +155,19 @@ def fit(task: WorkerTask, share: Share, look: Callable[[], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="osteon-ray-", ignore_cleanup_errors=True) as scratch:
         # Beside the main thread: Ray Train's controller shows no progress and swallows Ctrl-C.
         try:
-            Background(_trainer(task, share, scratch).fit).follow(POLL_S, look)
+            Background(partial(_fit, _trainer(task, share, scratch))).follow(POLL_S, look)
         except TrainingFailedError as error:
             raise _as_ours(error) from error
 
 
+def _fit(trainer: TorchTrainer) -> None:
+    refusal: OsteonError | None = trainer.fit().return_value  # type: ignore[attr-defined]  # Ray types it as before
+    if refusal is not None:
+        raise refusal
+
+
 def _trainer(task: WorkerTask, share: Share, scratch: str) -> TorchTrainer:
-    most = share.workers if isinstance(share.workers, int) else share.workers[1]
-    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
-    gpus = share.gpus if share.gpus is not None else float(has_gpus)
-    cpus = share.cpus or _cpus_per_worker(most)
+    cpus, gpus = share.per_worker()
     num_threads = min(cpus, int(os.environ.get("OMP_NUM_THREADS", cpus)))
     return TorchTrainer(
         train_worker,
@@ -194,19 +185,6 @@ def _trainer(task: WorkerTask, share: Share, scratch: str) -> TorchTrainer:
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
-
-
-def _cpus_per_worker(workers: int) -> int:
-    """An even share of the cluster's processors, as far as one node can give it."""
-    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-    if workers > sum(nodes):
-        raise BadInput(
-            "too-many-workers",
-            f"{workers} workers on {sum(nodes):g} processors",
-            where="--workers",
-            remedy="ask for fewer",
-        )
-    return max(1, min(int(sum(nodes) // workers), int(max(nodes))))
 
 
 def _as_ours(error: TrainingFailedError) -> OsteonError:

@@ -14,7 +14,7 @@ import ray.train.torch
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from osteon.core.errors import OsteonError
+from osteon.core.errors import OsteonError, StoreError
 from osteon.core.labels import LabelTable
 from osteon.core.volume import TrainingCase
 from osteon.data.augment import augment, generator_for
@@ -23,6 +23,7 @@ from osteon.data.sampling import PatchSampler
 from osteon.evaluation.overlap import dice_per_class
 from osteon.inference.backends import Backend, open_backend
 from osteon.inference.segmenter import Segmenter
+from osteon.jobs.counters import count
 from osteon.jobs.pretrained import start_from_weights
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.jobs.tracking import MLflowTarget, Tracking
@@ -31,6 +32,7 @@ from osteon.models.network import Network
 from osteon.recipes.recipe import Recipe
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
+from osteon.telemetry.metrics import COMPUTING_SECONDS, TRAIN_PATCHES, TRAIN_STEPS, WAITING_SECONDS
 from osteon.training.loop import LogEntry, run
 from osteon.training.team import Team
 from osteon.training.trainer import Trainer
@@ -56,15 +58,26 @@ class WorkerTask(BaseModel):
     until: int | None = None
 
 
-def train_worker(config: dict[str, Any]) -> None:
+def train_worker(config: dict[str, Any]) -> OsteonError | None:
     """Train to the end of the run's plan; called by Ray Train on every worker, again after each failure.
 
     Args:
         config: the fields of a `WorkerTask`.
+
+    Returns:
+        What makes the run impossible, if a worker alone finds it: after what is raised Ray would only try again.
     """
-    task = WorkerTask.model_validate(config)
+    task, team = WorkerTask.model_validate(config), Team()
     torch.set_num_threads(task.num_threads)
-    work(task, Team(), ray.train.torch.get_device())
+    try:
+        work(task, team, ray.train.torch.get_device())
+    except StoreError:
+        raise
+    except OsteonError as error:
+        if team.size > 1:  # the others wait for this one, until it is seen to fail
+            raise
+        return error
+    return None
 
 
 def work(task: WorkerTask, team: Team, device: torch.device) -> None:
@@ -174,9 +187,11 @@ class _LeadingSession(_Session):
     ) -> None:
         super().__init__(record, dataset, trainer, team)
         self._folder, self._tracking = folder, tracking
+        self._counted = trainer.step
 
     def log(self, entry: LogEntry) -> None:
-        """Add a line to the metrics."""
+        """Add a line to the metrics, and to what Prometheus is told."""
+        self._count(entry)
         values = asdict(entry)
         self._tracking.add("train", values.pop("step"), values)
 
@@ -190,6 +205,15 @@ class _LeadingSession(_Session):
         self._folder.checkpoints.save(self._trainer.state_dict(), step=step, dice=dice)
         self._folder.checkpoints.prune(keep_best=self._record.recipe.training.keep_best)
         self._tracking.flush()
+
+    def _count(self, entry: LogEntry) -> None:
+        steps, self._counted = entry.step - self._counted, entry.step
+        patches = steps * self._record.recipe.training.batch_size * self._team.size
+        seconds = self._team.size * patches / entry.patches_per_s  # of each worker; the rate is of all together
+        count(TRAIN_STEPS, steps)
+        count(TRAIN_PATCHES, patches)
+        count(COMPUTING_SECONDS, seconds, "train")
+        count(WAITING_SECONDS, seconds * entry.wait_share, "train")
 
 
 def segmenter_in_training(network: Network, recipe: Recipe, table: LabelTable) -> Segmenter:

@@ -12,8 +12,9 @@ import typer
 from osteon.cli.options import parse_workers
 
 if TYPE_CHECKING:
-    from osteon.jobs.train import TrainSummary, Workers
+    from osteon.jobs.train import TrainSummary
     from osteon.jobs.train_plan import TrainPlan
+    from osteon.jobs.train_share import Workers
 
 
 def train(
@@ -44,8 +45,9 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network on a dataset; leaves a MONAI bundle in RUN/model."""
-    from osteon.jobs.train import Share, TrainRequest, preview
+    from osteon.jobs.train import TrainRequest, preview
     from osteon.jobs.train import train as start
+    from osteon.jobs.train_share import Share
 
     share = Share(_workers(workers), cpus, gpus)
     request = TrainRequest(recipe, data, out, tuple(set_ or ()), share, resume, mlflow)

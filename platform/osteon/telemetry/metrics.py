@@ -99,6 +99,47 @@ METRICS = (
     MODEL_LOAD_SECONDS,
     RESIDENT_BYTES,
 )
+"""What a service tells."""
+
+CASES = Metric(
+    "osteon_job_cases_total",
+    "counter",
+    "Cases that are over in a job; kind is ingest, prepare or predict, outcome what became of them.",
+    ("kind", "outcome"),
+)
+READ_BYTES = Metric(
+    "osteon_job_read_bytes_total", "counter", "Bytes of sources that became cases; kind is ingest.", ("kind",)
+)
+COMPUTING_SECONDS = Metric(
+    "osteon_job_computing_seconds_total",
+    "counter",
+    "Time that workers took to label or to train, waits for data included; kind is predict or train.",
+    ("kind",),
+)
+WAITING_SECONDS = Metric(
+    "osteon_job_waiting_seconds_total", "counter", "What of that time they waited for data.", ("kind",)
+)
+PREDICTED_VOXELS = Metric("osteon_job_labelled_voxels_total", "counter", "Voxels of archives that got their labels.")
+TRAIN_STEPS = Metric("osteon_job_training_steps_total", "counter", "Optimiser steps done.")
+TRAIN_PATCHES = Metric("osteon_job_training_patches_total", "counter", "Patches trained on, by all workers of a run.")
+TRIALS = Metric(
+    "osteon_job_trials_total",
+    "counter",
+    "Trials of sweeps that are over; outcome is done, stopped or failed.",
+    ("outcome",),
+)
+
+JOB_METRICS = (
+    CASES,
+    READ_BYTES,
+    COMPUTING_SECONDS,
+    WAITING_SECONDS,
+    PREDICTED_VOXELS,
+    TRAIN_STEPS,
+    TRAIN_PATCHES,
+    TRIALS,
+)
+"""What jobs tell: counters alone, so that workers, runs and restarts add up."""
 _BY_NAME = {metric.name: metric for metric in METRICS}
 
 
@@ -108,6 +149,19 @@ class Recorder(Protocol):
     def record(self, metric: Metric, value: float, *labels: str) -> None:
         """Add to a counter, set a gauge or observe for a histogram; ``labels`` are values, in the order declared."""
         ...
+
+
+class Count(Protocol):
+    """What adds to a counter; ``labels`` are values, in the order declared."""
+
+    def __call__(self, metric: Metric, value: float, *labels: str) -> None:
+        """Add."""
+        ...
+
+
+def uncounted(metric: Metric, value: float, *labels: str) -> None:
+    """Where nobody asks for numbers, none are kept."""
+    del metric, value, labels
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,10 @@
 """Whole archives through Ray, unbroken and killed in the middle. Each is a process."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +30,10 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(cluster: RayCluster, model: str, archive: Path, out: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts `osteon predict` on the cluster; whatever still runs at the end is killed."""
-    started: list[subprocess.Popen[str]] = []
-    environment = os.environ | cluster.env | {"RAY_ADDRESS": cluster.address, "OMP_NUM_THREADS": "1"}
-
-    def run(*arguments: str) -> subprocess.Popen[str]:
-        words = ["predict", model, "--data", str(archive), "--out", str(out), "--backend", "torch", "--json"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "osteon.cli.main", *words, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        kill_tree(process.pid)
-        process.communicate()
+def start(cluster: RayCluster, model: str, archive: Path, out: Path, launch: Start) -> Start:
+    """Starts `osteon predict` on the cluster."""
+    words = ("predict", model, "--data", archive, "--out", out, "--backend", "torch", "--json")
+    return lambda *more: launch(*words, *more, **cluster.env, RAY_ADDRESS=cluster.address)
 
 
 @pytest.fixture

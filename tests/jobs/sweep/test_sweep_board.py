@@ -49,7 +49,7 @@ def board(
         keys = [TrialKey(configuration=configuration.id, repeat=0, fold=fold) for fold in range(folds)]
         return {each: (known or {}).get(each, Standing(rungs)) for each in keys}
 
-    return Board(proposals, enter, lambda _, dice: over("stopped", dice), race, parallel), proposals
+    return Board(proposals, enter, lambda _, dice: over("stopped", dice), race, lambda: parallel), proposals
 
 
 def test_trials_start_in_order_and_no_more_than_may_run_at_once() -> None:

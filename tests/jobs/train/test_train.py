@@ -5,16 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import torch
-from processes import kill_tree
 
 from osteon.jobs.run_folder import RunFolder
 from osteon.recipes.bundle import load_bundle
@@ -27,38 +25,11 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start(recipe: str, dataset: Dataset, tmp_path: Path) -> Iterator[Start]:
-    """Starts `osteon train` with more arguments; whatever still runs at the end is killed."""
-    started: list[subprocess.Popen[str]] = []
-    elsewhere = tmp_path / "cwd"
-    elsewhere.mkdir()
+def start(recipe: str, dataset: Dataset, launch: Start) -> Start:
+    """Starts `osteon train` with more arguments."""
     # A short check interval, so that a killed worker is noticed soon; as many threads as the unbroken run here.
-    threads = str(torch.get_num_threads())
-    environment = os.environ | {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "OMP_NUM_THREADS": threads}
-    environment.pop("RAY_ADDRESS", None)
-
-    def run(*arguments: str) -> subprocess.Popen[str]:
-        command = [
-            sys.executable,
-            "-m",
-            "osteon.cli.main",
-            "train",
-            recipe,
-            "--data",
-            dataset.url,
-            "--json",
-            *arguments,
-        ]
-        process = subprocess.Popen(
-            command, cwd=elsewhere, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        kill_tree(process.pid)
-        process.communicate()
+    env = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    return lambda *more: launch("train", recipe, "--data", dataset.url, "--json", *more, **env)
 
 
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
