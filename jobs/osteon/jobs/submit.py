@@ -31,7 +31,7 @@ def submit(order: Order, server: JobsServer, *, again: bool = False) -> Submissi
         OsteonError: what `JobsServer` refuses.
     """
     last, following = _attempts(order.id, server)
-    if last is not None and not last.is_over:
+    if last is not None and not (last := server.settled(last)).is_over:
         return Submission("running", last)
     if last is not None and not again:
         return Submission("ended", last)

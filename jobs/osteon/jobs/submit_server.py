@@ -15,7 +15,9 @@ from pathlib import Path
 import aiohttp
 from pydantic import BaseModel, ConfigDict
 from ray.dashboard.modules.job.pydantic_models import JobDetails
-from ray.job_submission import JobSubmissionClient
+from ray.job_submission import JobErrorType, JobSubmissionClient
+from ray.util.state import list_nodes
+from ray.util.state.exception import RayStateApiException
 
 from osteon.core.errors import BadInput, OsteonError
 from osteon.jobs.submit_order import Order
@@ -24,6 +26,7 @@ from osteon.jobs.submit_reach import ADDRESS, DEFAULT_ADDRESS, check_reachable, 
 ABSENCE_S = 180.0  # how long a server may be away while a job is watched: a head is started again in less
 RETRY_S = 2.0
 STOP_TIMEOUT_S = 60.0
+LOST = (JobErrorType.JOB_SUPERVISOR_ACTOR_DIED, JobErrorType.JOB_SUPERVISOR_ACTOR_START_FAILURE)
 
 for chatty in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):  # which set levels of their own
     logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -39,8 +42,9 @@ class JobView(BaseModel):
         command: the command line.
         started_at, ended_at: in UTC; None if it did not.
         exit_code: of the command; None while it runs, or when it was lost.
-        message: what Ray says of the status; its first line.
+        message: what is to be said of the status; one line.
         labels: what it was given besides.
+        node: id of the node that the command runs on; None as long as it has none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,6 +58,7 @@ class JobView(BaseModel):
     exit_code: int | None
     message: str
     labels: dict[str, str]
+    node: str | None
 
     @property
     def is_over(self) -> bool:
@@ -144,28 +149,47 @@ class JobsServer:
             printed: str = self._client.get_job_logs(id_)
         return printed
 
+    def settled(self, job: JobView) -> JobView:
+        """The job, over if its command was lost with its node.
+
+        After the loss of a head Ray itself says RUNNING of such a job until somebody wants it stopped.
+        """
+        if job.is_over or job.node is None or self._has_node(job.node):
+            return job
+        return self.stop(job.id)
+
     def follow(self, id_: str, show: Callable[[str], None]) -> JobView:
-        """Show what a job prints until it is over, also across a restart of the server; the job as it ended.
+        """Show what a job prints until it is over, also while a head is away and comes back; the job as it ended.
 
         Raises:
             OsteonError: ``watch-lost`` if the server stays away; the job itself may go on.
         """
-        printout, seen = _Printout(show), time.monotonic()
+        printout, heard = _Printout(show), time.monotonic()
         while True:
+            failure = self._read(printout, id_)
+            if printout.was_reached:
+                heard = time.monotonic()
             try:
-                asyncio.run(printout.read(self._client, id_))
-                if (job := self.job(id_)).is_over:
+                if (job := self.settled(self.job(id_))).is_over:
+                    if failure is not None:
+                        self._read(printout, id_)  # as far as it is still there
                     return job
-                seen = time.monotonic()
             except BadInput:
                 raise
-            except (OsteonError, RuntimeError, aiohttp.ClientError, OSError) as error:
-                if time.monotonic() - seen > ABSENCE_S:
-                    remedy = f"the job may go on without it; osteon jobs logs {id_} --follow shows it again"
-                    raise OsteonError(
-                        "watch-lost", "the server stays away", where=self.address, remedy=remedy
-                    ) from error
+            except OsteonError as error:
+                failure = error
+            if failure is not None and time.monotonic() - heard > ABSENCE_S:
+                remedy = f"the job may go on without it; osteon jobs logs {id_} --follow shows it again"
+                raise OsteonError("watch-lost", "the server stays away", where=self.address, remedy=remedy) from failure
             time.sleep(RETRY_S)
+
+    def _read(self, printout: _Printout, id_: str) -> Exception | None:
+        """Show what is new as long as it comes; why it ended before the job, if it did."""
+        try:
+            asyncio.run(printout.read(self._client, id_))
+        except (RuntimeError, aiohttp.ClientError, OSError) as error:
+            return error
+        return None
 
     def stop(self, id_: str) -> JobView:
         """Stop a job and wait for its end.
@@ -183,18 +207,31 @@ class JobsServer:
             time.sleep(0.5)
         return job
 
+    def _has_node(self, id_: str) -> bool:
+        alive: list[tuple[str, str, str | bool | int | float]] = [("node_id", "=", id_), ("state", "=", "ALIVE")]
+        try:
+            with told(self.address):  # what a filter leaves out is missing output, too, to Ray 2.60
+                return bool(list_nodes(address=self.address, filters=alive, raise_on_missing_output=False))
+        except RayStateApiException as error:
+            what = "it does not tell its nodes"
+            raise OsteonError("jobs-server", what, where=self.address, remedy="see Ray's logs") from error
+
 
 class _Printout:
-    """What a job printed, shown once: a connection that is made anew tells it from the beginning."""
+    """What a job printed, shown once: a connection that is made anew tells it from the beginning.
+
+    Attributes:
+        was_reached: whether the last connection told anything.
+    """
 
     def __init__(self, show: Callable[[str], None]) -> None:
-        self._show, self._num_shown = show, 0
+        self._show, self._num_shown, self.was_reached = show, 0, False
 
     async def read(self, client: JobSubmissionClient, id_: str) -> None:
         """Show what is new until the job or the connection ends."""
-        told = 0
+        told, self.was_reached = 0, False
         async for text in client.tail_job_logs(id_):
-            told += len(text)
+            told, self.was_reached = told + len(text), True
             new = text[max(0, len(text) - max(0, told - self._num_shown)) :]
             self._num_shown = max(self._num_shown, told)
             if new:
@@ -223,9 +260,16 @@ def _view(job: JobDetails) -> JobView:
         started_at=_time(job.start_time),
         ended_at=_time(job.end_time),
         exit_code=job.driver_exit_code,
-        message=(job.message or "").strip().partition("\n")[0],
+        message=_message(job),
         labels=labels,
+        node=job.driver_node_id,
     )
+
+
+def _message(job: JobDetails) -> str:
+    if job.driver_node_id is not None and job.error_type in LOST:
+        return "its command was lost with its node; osteon submit FILE --again goes on from what was done"
+    return (job.message or "").strip().partition("\n")[0]
 
 
 def _time(milliseconds: int | None) -> datetime | None:
