@@ -74,7 +74,8 @@ export class Start {
     const model = this.known.find(({ name }) => name === select.value);
     const spacing = model?.spacing_mm?.map((side) => Number(side.toFixed(2)));
     const grid = spacing && (new Set(spacing).size === 1 ? `${spacing[0]} mm` : `${spacing.join(" × ")} mm`);
-    const parts = [model?.description, model?.bones && counted(model.bones.length), grid && `works at ${grid}`];
+    const about = model?.description?.replace(/\.$/, ""); // more follows, and it is one line
+    const parts = [about, model?.bones && counted(model.bones.length), grid && `works at ${grid}`];
     byId("model-about").textContent = parts.filter(Boolean).join(" · ");
     this.refresh();
   }

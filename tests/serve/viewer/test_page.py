@@ -74,6 +74,10 @@ def test_a_dropped_scan_shows_its_bones_and_can_be_taken_home(visit: Visit, real
     hidden = {canvas: num_coloured(page, canvas) for canvas in ("#planes", "#space")}
     assert all(seen[canvas] > hidden[canvas] + 1000 for canvas in seen), (seen, hidden)  # what is left is the crosshair
     page.click("#show-all")
+    page.uncheck("#bones li:first-child input")  # one bone alone
+    without = num_coloured(page, "#space")
+    assert hidden["#space"] < without < seen["#space"] - 100, (hidden, without, seen)
+    page.check("#bones li:first-child input")
 
     with page.expect_download() as download:
         page.click("[data-format=nifti]")
