@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 
 import dask.threaded
@@ -14,6 +15,7 @@ from osteon.jobs.quarantine import Quarantine
 from osteon.storage.dataset import Dataset
 from osteon.storage.importers import CaseSource, plan_import
 from osteon.storage.stores import Store
+from osteon.telemetry.metrics import Metric
 
 AddScan = Callable[..., Path]
 
@@ -47,6 +49,23 @@ def test_a_case_whose_workers_die_is_quarantined(lane: Callable[..., Lane], case
     outcome = lane("commit", RuntimeError("killed")).take(case)
     assert (outcome.status, outcome.code) == ("quarantined", "worker-lost")
     assert lane().take(case).status == "ingested"
+
+
+def test_what_becomes_of_cases_is_counted(lane: Callable[..., Lane], case: CaseSource) -> None:
+    told: list[tuple[str, float, tuple[str, ...]]] = []
+
+    def count(metric: Metric, value: float, *labels: str) -> None:
+        told.append((metric.name, value, labels))
+
+    for run in (lane("commit", RuntimeError("killed")), lane()):
+        replace(run, count=count).take(case)
+    size = Path(case.scan.files[0]).stat().st_size
+    assert told == [
+        ("osteon_job_cases_total", 1, ("ingest", "quarantined")),
+        ("osteon_job_read_bytes_total", 0, ("ingest",)),
+        ("osteon_job_cases_total", 1, ("ingest", "ingested")),
+        ("osteon_job_read_bytes_total", size, ("ingest",)),
+    ]
 
 
 def test_a_lost_scheduler_ends_the_run_and_accuses_no_case(lane: Callable[..., Lane], case: CaseSource) -> None:
