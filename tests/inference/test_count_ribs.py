@@ -102,6 +102,13 @@ def test_what_the_model_cannot_name_becomes_background() -> None:
     np.testing.assert_array_equal(counted(cage(ALL, ALL, ALL), table), cage(ALL | {6: 0}, ALL, ALL))
 
 
+def test_what_comes_to_be_a_thirteenth_keeps_its_name() -> None:
+    labels = cage(straight(11, 12), ALL, {})
+    labels[labels == BONES.ids["rib_left_11"]] = BONES.ids["rib_left_12"]
+    labels = np.where(labels == 0, cage({10: 11, 9: 10, 8: 9, 7: 8, 6: 7}, {}, {}), labels)
+    np.testing.assert_array_equal(counted(labels), labels)
+
+
 @pytest.mark.parametrize("ribs", [{}, straight(9)])
 def test_nothing_to_count(ribs: dict[int, int]) -> None:
     np.testing.assert_array_equal(counted(cage(ribs, {}, {})), cage(ribs, {}, {}))

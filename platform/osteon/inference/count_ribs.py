@@ -73,8 +73,9 @@ def count_ribs(labels: Labels, table: LabelTable, spacing_mm: Vector3) -> Labels
     counted = np.zeros(len(new_id), dtype=bool)
     for ids, pieces in zip(_RIB_IDS, _pieces(block, numbers, spacing_mm), strict=True):
         for piece, rib in zip(pieces.numbers, _ribs(pieces), strict=True):
-            id_ = int(ids[rib - 1]) if 1 <= rib <= RIBS else BACKGROUND
-            new_id[piece], counted[piece] = (id_ if id_ in table.names else BACKGROUND), True
+            counted[piece] = 1 <= rib <= RIBS  # a thirteenth, where something was counted twice, keeps its name
+            id_ = int(ids[rib - 1]) if counted[piece] else BACKGROUND
+            new_id[piece] = id_ if id_ in table.names else BACKGROUND
     np.copyto(block, new_id[numbers], where=counted[numbers])
     return labels
 
