@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,17 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr("ray.serve.start", lambda **_: made.append("start"))
     monkeypatch.setattr("ray.serve.shutdown", lambda: made.append("shutdown"))
     return made
+
+
+def test_files_of_the_settings_are_found_in_every_process(
+    settings: ServeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    guard = settings.guard.model_validate({"auth": {"keys": "keys.yaml"}})
+    sources = settings.sources.model_validate({"tokens": {"https://pacs/web": "token"}})
+    told = running.absolute(settings.model_copy(update={"guard": guard, "sources": sources}))
+    assert told.guard.auth.keys == tmp_path / "keys.yaml"
+    assert told.sources.tokens == {"https://pacs/web": tmp_path / "token"}
 
 
 def failing(error: BaseException) -> Callable[..., None]:
