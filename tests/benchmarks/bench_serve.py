@@ -6,7 +6,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from harness import Row, compare, parser, report
 from peer_upload import bare_uvicorn
 from seaweed import free_ports
 from served import connected, seconds, seconds_of_many, serving, write_case, write_file, write_model
-from service import Service, replicas
+from service import Service, proxies, replicas
 
 from osteon.recipes.apply import read_scan, segment_scan
 from osteon.recipes.bundle import load_bundle, segmenter_of
@@ -40,7 +40,7 @@ def main() -> None:
                 bench.scan_row(http, options.rounds),
                 *bench.request_rows(http),
                 bench.upload_row(http, options.rounds),
-                bench.memory_row(service, http),
+                *bench.memory_rows(service, http),
                 bench.callers_row(service, options.rounds),
             ]
     report(rows, as_json=options.json)
@@ -122,14 +122,18 @@ class Bench:
                 aim=0.8,
             )
 
-    def memory_row(self, service: Service, http: httpx.Client) -> Row:
-        """How much the process that takes an upload in grows meanwhile."""
-        [api] = replicas(service, "Api")
+    def memory_rows(self, service: Service, http: httpx.Client) -> Iterator[Row]:
+        """How much of an upload the processes hold that it goes through: Ray Serve's proxy, and the Api."""
         piece = os.urandom(MB)
         _put(http, _announced(http), piece)  # what the first one brings into memory stays
-        growth = _growth(api, lambda: _put(http, _announced(http), (piece for _ in range(self.large_mb))))
-        name = f"growth of the Api's process while {self.large_mb} MB are uploaded"
-        return Row(name, "the body", "MB", self.large_mb, max(growth / MB, 1.0), None, 1)
+        [proxy], [api] = proxies(service), replicas(service, "Api")
+
+        def upload() -> None:
+            _put(http, _announced(http), (piece for _ in range(self.large_mb)))
+
+        for name, growth in _growth({"Ray Serve's proxy": proxy, "the Api": api}, upload).items():
+            what = f"growth of {name} while {self.large_mb} MB are uploaded"
+            yield Row(what, "the body", "MB", self.large_mb, max(growth / MB, 1.0), None, 1)
 
     def callers_row(self, service: Service, rounds: int) -> Row:
         """Many callers at once against one after the other."""
@@ -144,16 +148,23 @@ class Bench:
         )
 
 
-def _growth(process: psutil.Process, work: Callable[[], object]) -> float:
-    """Bytes of resident memory beyond those at the beginning, at most, while some work is done."""
-    first = most = process.memory_info().rss
+def _growth(processes: Mapping[str, psutil.Process], work: Callable[[], object]) -> dict[str, float]:
+    """Bytes of memory of their own beyond those at the beginning, at most, while some work is done."""
+    first = {name: _own_bytes(process) for name, process in processes.items()}
+    most = dict(first)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(work)
         while not running.done():
-            most = max(most, process.memory_info().rss)
+            most = {name: max(most[name], _own_bytes(process)) for name, process in processes.items()}
             time.sleep(LOOK_S)
         running.result()
-    return float(most - first)
+    return {name: float(most[name] - first[name]) for name in processes}
+
+
+def _own_bytes(process: psutil.Process) -> int:
+    """Without what is shared: pages of Ray's object store count for every process that has looked at them."""
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared)
 
 
 def _accept(http: httpx.Client, url: str) -> float:

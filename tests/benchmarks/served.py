@@ -99,6 +99,7 @@ def seconds(http: httpx.Client, scan: Path) -> float:
     answer = http.post("/v1/segmentations", params={"wait": 60}, json={"source": scan.as_uri()}).json()
     while answer["state"] != "done":
         assert answer["problem"] is None, answer
+        assert time.perf_counter() - began < TIMEOUT_S, answer
         time.sleep(0.05)
         answer = http.get(f"/v1/segmentations/{answer['id']}").json()
     passed = time.perf_counter() - began
