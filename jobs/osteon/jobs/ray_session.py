@@ -15,7 +15,6 @@ from osteon.core.errors import OsteonError
 from osteon.storage.patience import VARIABLE
 
 CONNECT_TIMEOUT_S = 10.0
-STARTS = 4  # Ray gives its own processes half a minute, of which a busy machine may need more than one
 OBJECT_STORE_BYTES = 128 << 20  # scans never travel through Ray, so the least it takes is plenty
 
 
@@ -44,25 +43,20 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
 def _start(num_cpus: int | None) -> None:
     # Nobody preempts one's own machine: spare the process that would watch for it.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-    for left in reversed(range(STARTS)):
-        try:
-            ray.init(
-                address="local",
-                num_cpus=num_cpus,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except Exception as error:  # Ray has no kind of its own for a start that takes too long
-            ray.shutdown()
-            if "timed out during startup" not in str(error):
-                raise
-            if not left:
-                what, remedy = "Ray does not get started on this machine in time", "try again when it is less busy"
-                raise OsteonError("no-ray", what, remedy=remedy) from error
-        else:
-            return
+    try:
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as error:  # Ray has no kind of its own for a start that takes too long
+        if "timed out during startup" not in str(error):
+            raise
+        what = "Ray was not started within the half minute that it gives itself"
+        raise OsteonError("no-ray", what, remedy="try again when this machine is less busy") from error
 
 
 def _join(address: str) -> None:
