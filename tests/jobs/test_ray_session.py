@@ -22,5 +22,5 @@ def test_a_ray_that_starts_too_slowly_is_told_in_one_line(monkeypatch: pytest.Mo
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("ray.init", start)
-    with pytest.raises(OsteonError, match="no-ray.*less busy"), ray_session():
+    with pytest.raises(OsteonError, match=r"no-ray.*less busy"), ray_session():
         pass
