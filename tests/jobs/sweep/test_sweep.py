@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from processes import kill_tree
+from ray_cluster import RayCluster
 from typer.testing import CliRunner
 
 from osteon.cli.main import app
@@ -23,7 +24,7 @@ from osteon.recipes.bundle import load_bundle
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
 
-TIMEOUT_S = 300
+TIMEOUT_S = 600
 Start = Callable[..., subprocess.Popen[str]]
 Written = Callable[..., str]
 
@@ -53,9 +54,10 @@ def written(recipe: str, tmp_path: Path) -> Written:
 
 
 @pytest.fixture
-def start(cases: Dataset, launch: Start) -> Start:
-    """Starts `osteon sweep` with a file and an output."""
-    return lambda file, out, *more: launch("sweep", file, "--data", cases.url, "--out", out, "--json", *more)
+def start(cluster: RayCluster, cases: Dataset, launch: Start) -> Start:
+    """Starts `osteon sweep` with a file and an output, on the cluster."""
+    env = {**cluster.env, "RAY_ADDRESS": cluster.address}
+    return lambda file, out, *more: launch("sweep", file, "--data", cases.url, "--out", out, "--json", *more, **env)
 
 
 def finished(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
