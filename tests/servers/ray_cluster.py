@@ -164,11 +164,13 @@ class RayCluster:
     def _bring_up(self, wanted: Sequence[tuple[str, NodeSpec, Sequence[str]]]) -> list[Node]:
         nodes, until = [self._start(*each) for each in wanted], time.monotonic() + START_S
         while len(found := self.alive() - self._known) < len(nodes):
-            for number, node in enumerate(nodes):
-                if time.monotonic() > until:
-                    raise RuntimeError(f"Ray did not start:\n{node.log.read_text(errors='replace')[-2000:]}")
-                if node.process.poll() is not None:  # Ray gives its own processes half a minute, on any machine
-                    nodes[number] = self._start(*wanted[number])
+            if time.monotonic() > until:
+                logs = [node.log.read_text(errors="replace")[-2000:] for node in nodes]
+                raise RuntimeError("\n".join(["Ray did not start:", *logs]))
+            ended = [number for number, node in enumerate(nodes) if node.process.poll() is not None]
+            # Ray gives its own processes half a minute, on any machine: the next time they start one by one.
+            if ended and len(ended) + len(found) >= len(nodes):
+                nodes[ended[0]] = self._start(*wanted[ended[0]])
             time.sleep(0.5)
         self._known |= found
         return nodes

@@ -16,7 +16,7 @@ from redis_server import redis_server
 from seaweed import S3Server
 
 START_S = 600
-WORKER = NodeSpec(4, apart=True)
+WORKER = NodeSpec(2, apart=True)
 
 Job = Callable[..., Path]
 Osteon = Callable[..., tuple[int, str, str]]
@@ -35,10 +35,7 @@ def archive_cluster(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def worker(archive_cluster: RayCluster) -> Node:
-    """The one node that computes, on a machine of its own; four processors, so that several jobs run beside each other.
-
-    It may be an earlier test's; what else that test left is killed.
-    """
+    """The one node that computes, on a machine of its own: an earlier test's, or a new one; other nodes are killed."""
     left = [node for node in archive_cluster.workers if node.spec == WORKER]
     for node in archive_cluster.workers:
         if node not in left[:1]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from ray_cluster import RayCluster
+from ray_cluster import NodeSpec, RayCluster
 from seaweed import free_ports
 from service import START_S, labelled_file
 
@@ -122,7 +122,9 @@ def test_from_scans_to_a_service_and_a_lost_node_is_not_noticed(
     real_scan: tuple[Path, str],
     tmp_path: Path,
 ) -> None:
-    lost, _ = archive_cluster.add_node(), archive_cluster.add_node()
+    for left in archive_cluster.workers:
+        left.kill()
+    lost, _ = archive_cluster.add_nodes(NodeSpec(), NodeSpec())
     recipe, sweep = tmp_path / "whole-way.yaml", tmp_path / "sweep.yaml"
     recipe.write_text(RECIPE)
     sweep.write_text(SWEEP)
