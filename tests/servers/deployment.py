@@ -55,10 +55,10 @@ class Deployment:
         raise AssertionError(state)
 
     def replicas(self) -> dict[str, str]:
-        """In which process of which deployment each runs, by its id."""
+        """Of which deployment each is, by its id, which one that is started anew does not get again."""
         deployments = self._state()["deployments"]
         running = [(name, replica) for name, each in deployments.items() for replica in each["replicas"]]
-        return {replica["replica_id"]: f"{name} {replica['pid']}" for name, replica in running}
+        return {replica["replica_id"]: name for name, replica in running}
 
     def end(self) -> None:
         """Take it away."""
