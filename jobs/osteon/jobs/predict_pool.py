@@ -20,6 +20,7 @@ from ray.exceptions import RayError, RayTaskError
 from osteon.core.errors import OsteonError
 from osteon.jobs.predict_case import PredictJob, Predictor, Taken
 from osteon.jobs.predict_plan import Unit
+from osteon.jobs.waiting import processors
 
 MAX_LOSSES = 3  # workers that a piece of work may cost before it is refused
 POLL_S = 1.0
@@ -53,8 +54,7 @@ class Share:
             cpus: of each worker; None for an even share of those that are there.
             gpus: of each worker; None for one where there are any.
         """
-        nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        nodes = [there for there in nodes if there] or [1]  # a cluster of a head alone is yet to grow
+        nodes = processors() or [1]  # a cluster of a head alone is yet to grow
         gpus_there = ray.cluster_resources().get("GPU", 0.0)
         each = float(gpus_there > 0) if gpus is None else gpus
         fitting = max(1, int(gpus_there / each) if each else len(nodes))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import ray
 
 from osteon.core.errors import BadInput
-from osteon.jobs.waiting import await_room, bundle_of, may_grow
+from osteon.jobs.waiting import await_room, bundle_of, may_grow, processors
 
 Workers = int | tuple[int, int]
 
@@ -52,13 +52,13 @@ ONE_WORKER = Share()
 
 def _even_share(workers: int) -> int:
     """The most processors that each of so many workers can have on the nodes that are there."""
-    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    nodes = processors()
     if workers > sum(nodes) and not may_grow():
         raise BadInput(
             "too-many-workers",
-            f"{workers} workers on {sum(nodes):g} processors",
+            f"{workers} workers on {sum(nodes)} processors",
             where="--workers",
             remedy="ask for fewer",
         )
-    shares = range(int(max(nodes)), 0, -1)
+    shares = range(max(nodes, default=1), 0, -1)
     return next((each for each in shares if sum(there // each for there in nodes) >= workers), 1)

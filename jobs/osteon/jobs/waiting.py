@@ -20,6 +20,16 @@ def may_grow() -> bool:
     return bool(os.environ.get("RAY_ADDRESS"))
 
 
+def processors() -> list[int]:
+    """Of each node that has any: how many processors one worker may want; nodes that are lost do not count.
+
+    Of a cluster's nodes one processor is left to others: a service's replica there, however little it holds, would keep
+    a worker that wants the whole node waiting for ever.
+    """
+    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    return [max(1, there - may_grow()) for there in nodes if there]
+
+
 def bundle_of(cpus: float, gpus: float) -> Bundle:
     """The bundle of so many processors and GPUs."""
     return {name: number for name, number in (("CPU", cpus), ("GPU", gpus)) if number}

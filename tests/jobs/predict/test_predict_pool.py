@@ -182,7 +182,18 @@ def test_workers_that_die_at_once_end_the_run(ray: FakeRay) -> None:
 def test_what_a_worker_holds(
     monkeypatch: pytest.MonkeyPatch, nodes: list[int], gpus_there: int, asked: Any, share: Share
 ) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     alive = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in nodes]
     monkeypatch.setattr("ray.nodes", lambda: [*alive, {"Alive": False, "Resources": {"CPU": 64}}])
     monkeypatch.setattr("ray.cluster_resources", lambda: {"GPU": gpus_there})
     assert Share.of(*asked) == share
+
+
+def test_of_a_clusters_nodes_a_processor_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in (0, 8, 1)])
+    monkeypatch.setattr("ray.cluster_resources", dict)
+    assert Share.of(None, None, None) == Share(1, 2, 1, 0.0)
+    assert Share.of((1, 1), None, None) == Share(1, 1, 1, 0.0)
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8}}])
+    assert Share.of(None, None, None) == Share(1, 1, 7, 0.0)
