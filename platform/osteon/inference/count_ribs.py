@@ -30,7 +30,7 @@ SIDES: Final = ("left", "right")
 RIBS: Final = 12  # on a side
 LEAST_MM3: Final = 1000.0  # what is smaller is not counted and keeps its name
 NEAR_MM: Final = 10.0  # from a rib's head to its vertebra
-HEAD_MM3: Final = 300.0  # of a rib that are so near, if it hangs there
+HEAD_MM3: Final = 150.0  # of a rib that are so near, if it hangs there
 GRAIN_MM: Final = 3.0  # to which that distance is measured
 SECTORS: Final = 72  # of the circle round the body's middle
 
