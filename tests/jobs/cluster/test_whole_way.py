@@ -1,20 +1,23 @@
-"""The whole way on a cluster: scans in, a network, a sweep, an archive, a service; a node is lost on the way."""
+"""The whole way on a cluster: scans in, a network, a sweep, an archive, a service; head and node are lost on it."""
 
-import os
+import json
+import math
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import httpx
+import numpy as np
 import pytest
-import yaml
+import SimpleITK as sitk
+from deployment import Deployment
+from manifests import render
+from prometheus import Prometheus, list_targets, prometheus
 from ray_cluster import NodeSpec, RayCluster
-from seaweed import free_ports
-from service import START_S, labelled_file
+from service import labelled_file
 
+from osteon.jobs.run_folder import RunFolder
+from osteon.serve.app import API, DESK, SEGMENTER
 from osteon.serve.client import Client
 from osteon.storage.dataset import Dataset
 from osteon.storage.stores import open_store
@@ -23,7 +26,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.realdata]
 
 Osteon = Callable[..., tuple[int, str, str]]
 Submit = Callable[..., str]
-CASES = 6
+PATIENCE_S = 600.0
+SEEN_S = 90.0  # until what Ray's nodes tell is seen by Prometheus
+CASES = 4
 RECIPE = """
 name: whole-way
 grid: {spacing_mm: [6.0, 6.0, 6.0]}
@@ -35,24 +40,13 @@ inference: {window_shape: [32, 32, 32]}
 SWEEP = """
 name: whole-way
 recipe: whole-way.yaml
+settings: {training.steps: 20}
 space: {optim.learning_rate: [0.001, 0.003]}
 folds: {count: 2}
+resources: {parallel: 2}
 """
-
-
-@pytest.fixture
-def ends_well(submit: Submit, osteon: Osteon) -> Callable[..., None]:
-    """Submits a job and waits for its end."""
-
-    def run(kind: str, **arguments: object) -> None:
-        _follow(osteon, submit(kind, **arguments))
-
-    return run
-
-
-def _follow(osteon: Osteon, id_: str) -> None:
-    code, out, err = osteon("jobs", "logs", id_, "--follow")
-    assert code == 0, out + err
+PLACES = {API: {"stays": 0.01}, DESK: {"stays": 0.01}, SEGMENTER: {"segments": 0.01}}
+WITHOUT_DATA = {"ray_node_gpus_utilization": "this machine has no GPU"}
 
 
 @pytest.fixture
@@ -63,94 +57,130 @@ def real_scan(real_data: Path, s3_url: str) -> tuple[Path, str]:
     return path, f"{s3_url}/real/example_ct.nii.gz"
 
 
-def _await(there: Callable[[], bool]) -> None:
-    until = time.monotonic() + START_S
-    while not there():
-        assert time.monotonic() < until
-        time.sleep(1)
-
-
-def _is_ready(url: str) -> bool:
-    with suppress(httpx.TransportError):
-        return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
-    return False
+@pytest.fixture
+def watched(archive_cluster: RayCluster, tmp_path: Path) -> Iterator[tuple[Prometheus, Path]]:
+    """Prometheus, which asks every node of the cluster, and the list where it finds the service."""
+    service = tmp_path / "service.json"
+    with prometheus(tmp_path, {"ray": archive_cluster.targets, "service": service}) as running:
+        yield running, service
 
 
 @pytest.fixture
-def deploy(archive_cluster: RayCluster, s3_url: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Deploys the service with a model by Ray's own command; where it answers."""
-    [port] = free_ports(1)
-    head = {"Authorization": f"Bearer {archive_cluster.token}"}
-    applications = f"{archive_cluster.jobs_url}/api/serve/applications/"
+def follow(osteon: Osteon) -> Callable[[str], None]:
+    """Waits for the good end of a job."""
 
-    def run(model: str) -> str:
-        settings = {
-            "models": {"bones": model},
-            "store": f"{s3_url}/serve",
-            "segmenters": {"least": 1, "most": 1, "cpus": 0.5, "gpus": 0},
-            "sources": {"allow": [f"{s3_url}/real/"]},
-        }
-        application = {
-            "name": "osteon",
-            "route_prefix": "/",
-            "import_path": "osteon.serve.app:build",
-            "args": settings,
-        }
-        http = {"host": "127.0.0.1", "port": port}
-        # The nodes share this machine's ports: one proxy is all that it has room for.
-        file = {"proxy_location": "HeadOnly", "http_options": http, "applications": [application]}
-        (tmp_path / "serve.yaml").write_text(yaml.safe_dump(file))
-        command = [str(Path(sys.executable).with_name("serve")), "deploy", str(tmp_path / "serve.yaml")]
-        command += ["--address", archive_cluster.jobs_url]
-        done = subprocess.run(command, env={**os.environ, **archive_cluster.secret}, text=True, capture_output=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        url = f"http://127.0.0.1:{port}"
-        _await(lambda: _is_ready(url))
-        return url
+    def wait(id_: str) -> None:
+        code, out, err = osteon("jobs", "logs", id_, "--follow")
+        assert code == 0, out + err
 
-    yield run
-    httpx.delete(applications, headers=head, timeout=START_S).raise_for_status()
+    return wait
 
 
-def test_from_scans_to_a_service_and_a_lost_node_is_not_noticed(
+def wait_for(there: Callable[[], object], pause_s: float = 0.5) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not there():
+        assert time.monotonic() < until
+        time.sleep(pause_s)
+
+
+def write_airy(path: Path) -> Path:
+    """A scan with bone at one end and nothing but air at the other."""
+    hu = np.full((90, 64, 64), -1000, np.int16)
+    hu[:20, 16:48, 16:48] = 700
+    image = sitk.GetImageFromArray(hu)
+    image.SetSpacing((6.0, 6.0, 6.0))
+    sitk.WriteImage(image, path)
+    return path
+
+
+def panels() -> dict[str, str]:
+    """What each panel of each dashboard asks, of all clusters."""
+    boards = [
+        config
+        for config in render("gpu").of_kind("ConfigMap")
+        if "grafana_dashboard" in config["metadata"].get("labels", {})
+    ]
+    found = [panel for board in boards for text in board["data"].values() for panel in json.loads(text)["panels"]]
+    asked = {f"{panel['title']}/{target['refId']}": target["expr"] for panel in found for target in panel["targets"]}
+    return {name: query.replace("$cluster", ".*") for name, query in asked.items()}
+
+
+def unanswered(queries: dict[str, str], server: Prometheus) -> dict[str, str]:
+    """Those that give no number."""
+    answers = {name: server.ask(query) for name, query in queries.items()}
+    return {
+        name: queries[name]
+        for name, series in answers.items()
+        if all(math.isnan(float(each["value"][1])) for each in series)
+    }
+
+
+def test_from_scans_to_a_service_and_neither_a_lost_head_nor_a_lost_node_is_noticed(
     archive_cluster: RayCluster,
     s3_url: str,
+    start: Callable[..., subprocess.Popen[str]],
     submit: Submit,
-    osteon: Osteon,
-    ends_well: Callable[..., None],
-    deploy: Callable[[str], str],
+    follow: Callable[[str], None],
+    deploy: Callable[..., Deployment],
+    watched: tuple[Prometheus, Path],
     real_scan: tuple[Path, str],
     tmp_path: Path,
 ) -> None:
     for left in archive_cluster.workers:
         left.kill()
-    lost, _ = archive_cluster.add_nodes(NodeSpec(), NodeSpec())
     recipe, sweep = tmp_path / "whole-way.yaml", tmp_path / "sweep.yaml"
     recipe.write_text(RECIPE)
     sweep.write_text(SWEEP)
-    phantoms, data = tmp_path / "phantoms", f"{s3_url}/data"
-    code, _, err = osteon("phantom", phantoms, "--cases", CASES)
-    assert code == 0, err
+    phantoms, data, run = tmp_path / "phantoms", f"{s3_url}/data", RunFolder(open_store(f"{s3_url}/run"))
+    making = start("phantom", phantoms, "--cases", CASES)
+    segments = NodeSpec(resources={"segments": 1})
+    lost, _ = archive_cluster.add_nodes(segments, NodeSpec(resources={"stays": 1}))
+    assert making.wait(PATIENCE_S) == 0
 
-    ends_well("ingest", source=[str(phantoms)], dataset=data, scheduler="ray")
-    ends_well("train", recipe=str(recipe), data=data, out=f"{s3_url}/run")
-    swept = submit("sweep", sweep=str(sweep), data=data, out=f"{s3_url}/sweep")
-    _await(lambda: any(name.endswith("metrics.jsonl") for name in open_store(f"{s3_url}/sweep").list("trials")))
-    lost.kill()
-    another = archive_cluster.add_node()
-    _follow(osteon, swept)
-    ends_well("predict", model=f"{s3_url}/run/model", data=data, out=f"{s3_url}/predicted")
+    follow(submit("ingest", source=[str(phantoms)], dataset=data, scheduler="ray"))
+    trained = submit(
+        "train", {"cpus": 0.1}, recipe=str(recipe), data=data, out=run.store.url, cpus=1, set=["training.steps=60"]
+    )
+    wait_for(run.metrics)
+    assert archive_cluster.head is not None
+    archive_cluster.head.kill()
+    archive_cluster.start_head()
+    follow(trained)
+
+    allowed = {"sources": {"allow": [f"{s3_url}/real/"]}, "guard": {"auth": {"public_metrics": True}}}
+    service = deploy(run.model.url, PLACES, **allowed)
+    url = service.url(archive_cluster.head)
+    server, targets = watched
+    list_targets(targets, [url.removeprefix("http://")])
+    jobs = [
+        submit("sweep", sweep=str(sweep), data=data, out=f"{s3_url}/sweep"),
+        submit("predict", model=run.model.url, data=data, out=f"{s3_url}/predicted"),
+    ]
+    service.await_running(url)
+    wait_for(lambda: any(name.endswith("metrics.jsonl") for name in open_store(f"{s3_url}/sweep").list("trials")))
+    scan, source = real_scan
+    with Client(url) as client:
+        order = client.send(source)
+        wait_for(lambda: client.get(order.id).state != "accepted", pause_s=0.05)  # a step is under way
+        lost.kill()
+        archive_cluster.add_nodes(segments)
+        assert client.follow(order.id).state == "done"
+        client.fetch(order.id, tmp_path / "labels.nii.gz")
+        wait_for(lambda: server.ask('ray_osteon_segmentation_seconds_count{state="done"}'))
+        client.follow(client.send(write_airy(tmp_path / "airy.nii.gz")).id)
+    expected = labelled_file(run.model.url, scan, tmp_path / "expected.nii.gz")
+    assert (tmp_path / "labels.nii.gz").read_bytes() == expected
+    for id_ in jobs:
+        follow(id_)
     predicted = Dataset.open(f"{s3_url}/predicted")
     assert predicted.case_ids() == Dataset.open(data).case_ids()
     assert len(predicted.case_ids()) == CASES
 
-    scan, url = real_scan
-    with Client(deploy(f"{s3_url}/run/model"), None) as client:
-        order = client.send(url)
-        another.kill()
-        archive_cluster.add_node()
-        segmentation = client.follow(order.id)
-        client.fetch(order.id, tmp_path / "labels.nii.gz")
-    assert segmentation.state == "done"
-    expected = labelled_file(f"{s3_url}/run/model", scan, tmp_path / "expected.nii.gz")
-    assert (tmp_path / "labels.nii.gz").read_bytes() == expected
+    wait_for(lambda: server.ask('osteon_segmentation_seconds_count{state="done"} == 2'))
+    queries = panels()
+    here = {name: query for name, query in queries.items() if not any(metric in query for metric in WITHOUT_DATA)}
+    assert len(queries) - len(here) == len(WITHOUT_DATA)
+    until = time.monotonic() + SEEN_S
+    while (missing := unanswered(here, server)) and time.monotonic() < until:
+        time.sleep(2)
+    assert not missing
