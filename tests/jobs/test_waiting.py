@@ -127,6 +127,15 @@ def wait_until(seen: Callable[[], object], jobs: dict[str, subprocess.Popen[str]
         time.sleep(0.5)
 
 
+def at_rest(look: Callable[[], tuple[int, int, int]]) -> tuple[int, int, int]:
+    """What is seen when it no longer changes."""
+    before, seen = None, look()
+    while seen != before:
+        time.sleep(3)
+        before, seen = seen, look()
+    return seen
+
+
 def held(cluster: RayCluster) -> list[list[dict[str, float]]]:
     """What each group of workers on the cluster holds, as Ray's own dashboard tells."""
     headers = {"Authorization": f"Bearer {cluster.token}"}
@@ -166,8 +175,7 @@ def test_jobs_wait_for_the_first_node_and_for_a_store_that_is_away(
     wait_until(lambda: [{"CPU": 2.0}] in held(empty_cluster), jobs)
     wait_until(lambda: all(work.reached()), jobs)
     with gate.outage(Fault.SLOW_DOWN):
-        time.sleep(2)  # what was under way
-        before = work.reached()
+        before = at_rest(work.reached)  # after what was under way
         time.sleep(OUTAGE_S)
         assert work.reached() == before
     for trap in slow:
