@@ -24,3 +24,14 @@ def test_a_ray_that_starts_too_slowly_is_told_in_one_line(monkeypatch: pytest.Mo
     monkeypatch.setattr("ray.init", start)
     with pytest.raises(OsteonError, match=r"no-ray.*less busy"), ray_session():
         pass
+
+
+def test_what_ray_says_is_not_among_a_commands_results(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", lambda **_: print("(raylet) WARNING: hello"))
+    monkeypatch.setattr("ray.shutdown", lambda: print("(raylet) WARNING: good-bye"))
+    with ray_session():
+        pass
+    assert capsys.readouterr().out == ""

@@ -28,16 +28,15 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
         OsteonError: ``no-ray``: no cluster answers at ``RAY_ADDRESS``, or it wants another token; or none starts here.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        _join(address)
-    else:
-        _start(num_cpus)
-    try:
-        with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr):  # where Ray says what it likes, from its first moment to its last
+        if address := os.environ.get("RAY_ADDRESS"):
+            _join(address)
+        else:
+            _start(num_cpus)
+        try:
             yield
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def _start(num_cpus: int | None) -> None:
