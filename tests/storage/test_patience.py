@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from osteon.core.errors import StoreError
+from osteon.core.errors import BadInput, StoreError
 from osteon.storage.patience import VARIABLE, patience, patiently
 
 
@@ -55,3 +55,9 @@ def test_it_holds_for_what_is_started_meanwhile_and_is_over_then(monkeypatch: py
             pass
         assert VARIABLE in os.environ
     assert VARIABLE not in os.environ
+
+
+def test_what_is_no_number_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "a while")
+    with pytest.raises(BadInput, match=rf"'a while'.*{VARIABLE}|{VARIABLE}.*'a while'"):
+        patiently(Away("store-busy").ask)("a")

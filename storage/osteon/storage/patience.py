@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from osteon.core.errors import StoreError
+from osteon.core.errors import BadInput, StoreError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,8 +26,18 @@ log = logging.getLogger(__name__)
 
 
 def patience_s() -> float:
-    """Seconds, in this process."""
-    return float(os.environ.get(VARIABLE, BRIEF_S))
+    """Seconds, in this process.
+
+    Raises:
+        BadInput: ``bad-patience``: the environment says something else than a number.
+    """
+    text = os.environ.get(VARIABLE, str(BRIEF_S))
+    try:
+        return float(text)
+    except ValueError as error:
+        raise BadInput(
+            "bad-patience", f"{text!r} is no number of seconds", where=VARIABLE, remedy="unset it"
+        ) from error
 
 
 @contextmanager

@@ -1,10 +1,14 @@
 """Every scheduler gives the same bytes, a cluster elsewhere included; a store that refuses stops them all."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from distributed import LocalCluster
+from faulty import Fault, proxy
+from seaweed import S3Server
 
 from osteon.core.errors import BadInput, StoreError
 from osteon.jobs import ingest_case
@@ -12,6 +16,7 @@ from osteon.jobs.ingest import ingest, open_scheduler
 from osteon.storage.dataset import Dataset
 from osteon.storage.importers import plan_import
 
+OUTAGE_S = 25.0  # more than any call waits for by itself
 AddScan = Callable[..., Path]
 Contents = Callable[[str | Path], dict[str, bytes | str]]
 
@@ -102,6 +107,29 @@ def test_wrong_credentials_end_the_run_with_one_line(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(StoreError, match="store-denied"):
         ingest(plan_import([scans]), s3_url, scheduler="threads")
+
+
+@pytest.mark.slow
+def test_a_store_that_is_away_for_longer_than_a_call_waits_refuses_no_case(
+    by_threads: dict[str, bytes | str],
+    scans: Path,
+    s3: S3Server,
+    s3_url: str,
+    contents: Contents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with proxy(s3.endpoint) as gate, monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setenv("AWS_ENDPOINT_URL", gate.endpoint)
+        slow = gate.inject(Fault.SLOW, "PUT", "/cases/", times=2)
+        going = pool.submit(ingest, plan_import([scans]), s3_url, scheduler="threads", num_workers=2)
+        while not slow.sprung:
+            assert not going.done()
+            time.sleep(0.05)
+        with gate.outage(Fault.SLOW_DOWN):
+            time.sleep(OUTAGE_S)
+            assert not going.done()
+        assert [case.status for case in going.result().cases] == ["ingested", "ingested"]
+    assert contents(s3_url) == by_threads
 
 
 def test_two_runs_on_one_machine_do_not_want_the_same_port() -> None:
