@@ -17,6 +17,7 @@ from seaweed import S3Server
 
 START_S = 600
 WORKER = NodeSpec(2, apart=True)
+TELLS = {"RAY_metrics_report_interval_ms": "2000"}  # 10 s by default: a test's training has ended by then
 
 Job = Callable[..., Path]
 Osteon = Callable[..., tuple[int, str, str]]
@@ -28,7 +29,7 @@ def archive_cluster(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> I
     """The head alone, which keeps what it knows in Redis; tests add the nodes that they need, and kill them."""
     with (
         redis_server(tmp_path_factory.mktemp("redis")) as redis,
-        ray_cluster(num_cpus=0, redis=redis, **s3.env) as running,
+        ray_cluster(num_cpus=0, redis=redis, **s3.env, **TELLS) as running,
     ):
         yield running
 
