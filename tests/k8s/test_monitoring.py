@@ -1,6 +1,5 @@
 """Alerts are raised when they should be, the runbook knows each, and nothing is asked for that nobody tells."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from manifests import ROOT, render
+from manifests import ROOT, panels, render
 
 from osteon.telemetry.metrics import JOB_METRICS, METRICS, Metric
 
@@ -52,21 +51,6 @@ def rules() -> dict[str, str]:
     [manifest] = render("gpu").of_kind("PrometheusRule")
     groups = manifest["spec"]["groups"]
     return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
-
-
-@pytest.fixture(scope="module")
-def panels() -> dict[str, str]:
-    """What each panel of the dashboard asks."""
-    [config] = [
-        config for config in render("gpu").of_kind("ConfigMap") if config["metadata"]["name"] == "osteon-dashboard"
-    ]
-    assert config["metadata"]["labels"] == {"grafana_dashboard": "1"}
-    dashboard = json.loads(config["data"]["osteon.json"])
-    return {
-        f"{panel['title']}/{target['refId']}": target["expr"]
-        for panel in dashboard["panels"]
-        for target in panel["targets"]
-    }
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +108,9 @@ def test_the_runbook_knows_each_alert(rules: dict[str, str]) -> None:
     assert set(re.findall(r"^## (\w+)$", RUNBOOK.read_text(), re.M)) == set(rules)
 
 
-def test_ours_are_declared_with_the_labels_that_are_asked_for(rules: dict[str, str], panels: dict[str, str]) -> None:
+def test_ours_are_declared_with_the_labels_that_are_asked_for(rules: dict[str, str]) -> None:
     seen = set()
-    for where, expression in (rules | panels).items():
+    for where, expression in (rules | panels()).items():
         for name, selector in re.findall(r"\b(ray_osteon_\w+)(?:\{([^}]*)\})?", expression):
             metric = _declared(name)
             assert metric is not None, f"{where}: nobody tells {name}"
@@ -136,11 +120,9 @@ def test_ours_are_declared_with_the_labels_that_are_asked_for(rules: dict[str, s
 
 
 @pytest.mark.slow
-def test_a_ray_node_tells_what_is_asked(
-    rules: dict[str, str], panels: dict[str, str], exported: set[str], ray_panels: str
-) -> None:
+def test_a_ray_node_tells_what_is_asked(rules: dict[str, str], exported: set[str], ray_panels: str) -> None:
     """A node without a GPU tells nothing of GPUs: for those Ray's own dashboard is asked."""
-    for where, expression in (rules | panels).items():
+    for where, expression in (rules | panels()).items():
         for name in _metrics(expression):
             known = name in ray_panels if "gpu" in name else name in exported
             assert known, f"{where}: nobody tells {name}"

@@ -1,5 +1,6 @@
 """What `kubectl apply -k` of the overlays of k8s/ would send, without a cluster."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,3 +86,14 @@ def _pods(document: dict[str, Any]) -> Iterator[Pod]:
             yield Pod(f"{name}/{group['groupName']}", group["template"])
     if document["kind"] == "RayJob":
         yield Pod(f"{name}/submitter", document["spec"]["submitterPodTemplate"])
+
+
+def panels() -> dict[str, str]:
+    """What each panel of each dashboard asks of Prometheus, by its title and the query's letter."""
+    boards = [
+        config
+        for config in render("gpu").of_kind("ConfigMap")
+        if config["metadata"].get("labels", {}).get("grafana_dashboard") == "1"
+    ]
+    found = [panel for board in boards for text in board["data"].values() for panel in json.loads(text)["panels"]]
+    return {f"{panel['title']}/{target['refId']}": target["expr"] for panel in found for target in panel["targets"]}

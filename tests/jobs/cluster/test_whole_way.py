@@ -1,6 +1,5 @@
 """The whole way on a cluster: scans in, a network, a sweep, an archive, a service; head and node are lost on it."""
 
-import json
 import math
 import subprocess
 import time
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from deployment import Deployment
-from manifests import render
+from manifests import panels
 from prometheus import Prometheus, list_targets, prometheus
 from ray_cluster import NodeSpec, RayCluster
 from service import labelled_file
@@ -93,18 +92,6 @@ def write_airy(path: Path) -> Path:
     return path
 
 
-def panels() -> dict[str, str]:
-    """What each panel of each dashboard asks, of all clusters."""
-    boards = [
-        config
-        for config in render("gpu").of_kind("ConfigMap")
-        if "grafana_dashboard" in config["metadata"].get("labels", {})
-    ]
-    found = [panel for board in boards for text in board["data"].values() for panel in json.loads(text)["panels"]]
-    asked = {f"{panel['title']}/{target['refId']}": target["expr"] for panel in found for target in panel["targets"]}
-    return {name: query.replace("$cluster", ".*") for name, query in asked.items()}
-
-
 def unanswered(queries: dict[str, str], server: Prometheus) -> dict[str, str]:
     """Those that give no number."""
     answers = {name: server.ask(query) for name, query in queries.items()}
@@ -177,7 +164,7 @@ def test_from_scans_to_a_service_and_neither_a_lost_head_nor_a_lost_node_is_noti
     assert len(predicted.case_ids()) == CASES
 
     wait_for(lambda: server.ask('osteon_segmentation_seconds_count{state="done"} == 2'))
-    queries = panels()
+    queries = {name: query.replace("$cluster", ".*") for name, query in panels().items()}
     here = {name: query for name, query in queries.items() if not any(metric in query for metric in WITHOUT_DATA)}
     assert len(queries) - len(here) == len(WITHOUT_DATA)
     until = time.monotonic() + SEEN_S
