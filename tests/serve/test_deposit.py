@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from dicomweb import ROOT, DicomWeb
 from fastapi.testclient import TestClient
-from https import HttpsServer, serve_https
+from https import HttpsServer, lead_here, serve_https
 from service import LocalFront
 
 from osteon.core.errors import BadInput, StoreError
@@ -37,13 +36,7 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
 
 @pytest.fixture
 def archive(https: HttpsServer, monkeypatch: pytest.MonkeyPatch) -> DicomWeb:
-    look_up = socket.getaddrinfo
-
-    def resolve(host: Any, *arguments: Any, **options: Any) -> Any:
-        return look_up("127.0.0.1" if host == HOST else host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
+    lead_here(HOST, https, monkeypatch)
     monkeypatch.setattr(desk_module, "RETRY_S", 0.0)
     return DicomWeb(FILES, "secret")
 

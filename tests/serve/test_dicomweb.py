@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from https import HttpsServer, give, serve_https
+from https import HttpsServer, give, lead_here, serve_https
 
 from osteon.core.errors import BadInput
 from osteon.core.geometry import Grid
@@ -44,13 +42,7 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
 
 @pytest.fixture
 def sources(https: HttpsServer, monkeypatch: pytest.MonkeyPatch) -> SourceSettings:
-    look_up = socket.getaddrinfo
-
-    def resolve(host: Any, *arguments: Any, **options: Any) -> Any:
-        return look_up("127.0.0.1" if host == HOST else host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
+    lead_here(HOST, https, monkeypatch)
     allow = (f"https://{HOST}:{https.port}/dicom-web",)
     return SourceSettings.model_validate({"allow": allow, "networks": ["127.0.0.1/32"]})
 

@@ -1,17 +1,14 @@
 """A real Prometheus sees what a running service does, at the Api and at Ray; and one grep shows a request's way."""
 
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 import yaml
-from seaweed import free_ports
+from prometheus import Prometheus, list_targets, prometheus
 from service import Start
 
 from osteon.serve.audit import HEADER
@@ -19,8 +16,6 @@ from osteon.serve.audit import HEADER
 pytestmark = pytest.mark.slow
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 SEEN_S = 120.0  # until Prometheus has seen what it should, on a busy machine
-Query = Callable[[str], dict[str, float]]
-"""Asks Prometheus, again until something matches: the values by the job that they were scraped for."""
 
 
 def ray_session(pid: int) -> Path:
@@ -33,35 +28,15 @@ def ray_session(pid: int) -> Path:
     raise AssertionError("no Ray was started")
 
 
-@contextmanager
-def prometheus(targets: dict[str, str], folder: Path) -> Iterator[Query]:
-    """Prometheus, scraping each target once a second as a job of its own."""
-    [port] = free_ports(1)
-    jobs = [{"job_name": name, "static_configs": [{"targets": [target]}]} for name, target in targets.items()]
-    config, url = folder / "prometheus.yaml", f"http://127.0.0.1:{port}"
-    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
-    command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
-
-    def query(what: str) -> dict[str, float]:
-        until = time.monotonic() + SEEN_S
-        while time.monotonic() < until:
-            with suppress(httpx.TransportError):
-                answer = httpx.get(f"{url}/api/v1/query", params={"query": what}, timeout=30)
-                if found := answer.json().get("data", {}).get("result"):
-                    return {series["metric"]["job"]: float(series["value"][1]) for series in found}
-            time.sleep(1)
-        raise AssertionError(f"nothing matches {what}")
-
-    try:
-        yield query
-    finally:
-        process.terminate()
-        process.wait(30)
+def query(server: Prometheus, what: str) -> dict[str, float]:
+    """Ask Prometheus until something matches: the values by the job that they were scraped for."""
+    until = time.monotonic() + SEEN_S
+    while not (found := server.ask(what)):
+        assert time.monotonic() < until, f"nothing matches {what}"
+        time.sleep(1)
+    return {series["metric"]["job"]: float(series["value"][1]) for series in found}
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed (Debian: prometheus)")
 def test_prometheus_sees_the_service_and_the_logs_tell_one_request(
     start: Start, model: str, scan: Path, tmp_path: Path
 ) -> None:
@@ -73,20 +48,26 @@ def test_prometheus_sees_the_service_and_the_logs_tell_one_request(
     [port] = session.glob("metrics_export_port_*")
     targets = {"api": httpx.URL(service.url).netloc.decode(), "ray": f"127.0.0.1:{port.read_text().strip()}"}
 
-    with prometheus(targets, tmp_path) as query:
+    lists = {job: tmp_path / f"{job}.json" for job in targets}
+    for job, path in lists.items():
+        list_targets(path, [targets[job]])
+
+    with prometheus(tmp_path, lists) as server:
         files = {"scan": (scan.name, scan.read_bytes())}
         url = f"{service.url}/v1/segmentations?wait=60"
         answer = httpx.post(url, files=files, headers={HEADER: UUID}, timeout=90)
         assert answer.json()["state"] == "done", answer.text
 
         for job, prefix in (("api", ""), ("ray", "ray_")):
-            assert query(f'{prefix}osteon_segmentation_seconds_count{{state="done"}}') == {job: 1}
+            assert query(server, f'{prefix}osteon_segmentation_seconds_count{{state="done"}}') == {job: 1}
             asked = f'{prefix}osteon_request_seconds_count{{method="POST",route="/v1/segmentations",status="200"}}'
-            assert query(asked) == {job: 1}
-            assert query(f"{prefix}osteon_labelled_voxels_total") == {job: 40 * 24 * 24}
-            assert query(f"{prefix}osteon_labelled_voxels_total / {prefix}osteon_labelling_seconds_total")[job] > 0
-            assert query(f'{prefix}osteon_windows_total{{state="computed"}} > 0')
-            assert query(f"{prefix}osteon_orders_open == 0") == {job: 0}
+            assert query(server, asked) == {job: 1}
+            assert query(server, f"{prefix}osteon_labelled_voxels_total") == {job: 40 * 24 * 24}
+            assert (
+                query(server, f"{prefix}osteon_labelled_voxels_total / {prefix}osteon_labelling_seconds_total")[job] > 0
+            )
+            assert query(server, f'{prefix}osteon_windows_total{{state="computed"}} > 0')
+            assert query(server, f"{prefix}osteon_orders_open == 0") == {job: 0}
 
     logs = [log.read_text(errors="replace") for log in (session / "logs").glob("worker-*.err")]
     lines = [line for log in logs for line in log.splitlines() if UUID in line]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
-from https import HttpsServer, serve_https
+from https import HttpsServer, lead_here, serve_https
 
 from osteon.core.errors import BadInput, OsteonError, StoreError
 from osteon.serve.stow import TOKEN, check_archive, store_instance
@@ -45,13 +43,7 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
 
 @pytest.fixture
 def archive(https: HttpsServer, monkeypatch: pytest.MonkeyPatch) -> Archive:
-    look_up = socket.getaddrinfo
-
-    def resolve(host: Any, *arguments: Any, **options: Any) -> Any:
-        return look_up("127.0.0.1" if host in (HOST, HOST.encode()) else host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
+    lead_here(HOST, https, monkeypatch)
     monkeypatch.delenv(TOKEN, raising=False)
     archive = Archive()
     https.answers["/dicom-web/studies"] = archive

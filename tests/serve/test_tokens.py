@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import json
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from https import HttpsServer, give, serve_https
+from https import HttpsServer, give, lead_here, serve_https
 from pydantic import ValidationError
 
 from osteon.core.errors import OsteonError, StoreError
@@ -39,13 +38,7 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
 
 @pytest.fixture
 def settings(https: HttpsServer, monkeypatch: pytest.MonkeyPatch) -> TokenSettings:
-    look_up = socket.getaddrinfo
-
-    def local(host: Any, *arguments: Any, **options: Any) -> Any:
-        return look_up("127.0.0.1" if host == "id.test" else host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", local)
-    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
+    lead_here("id.test", https, monkeypatch)
     https.asked.clear()
     return TokenSettings(issuer=ISSUER, audience="osteon", jwks_url=f"https://id.test:{https.port}/keys")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -51,6 +54,17 @@ def serve_https(folder: Path, host: str) -> Iterator[HttpsServer]:
         yield server
         httpd.shutdown()
         thread.join()
+
+
+def lead_here(host: str, server: HttpsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a host's name lead to this machine, and trust the server's certificate."""
+    look_up = socket.getaddrinfo
+
+    def resolve(name: Any, *arguments: Any, **options: Any) -> Any:
+        return look_up("127.0.0.1" if name in (host, host.encode()) else name, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
 
 
 def give(data: bytes, *, status: int = 200, **headers: str) -> Answer:
