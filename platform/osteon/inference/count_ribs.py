@@ -149,9 +149,10 @@ def _closed_up(ribs: Ints, groups: Ints, pieces: Pieces) -> Ints:
 
     def close(group: int, by: int) -> int:
         first, last = (end + by for end in spans[group])
-        allowed = abs(by) == 1 and not hung[group] and first >= 1 and last <= RIBS
-        moved[groups == group] += by if allowed else 0
-        return by if allowed else 0
+        if abs(by) > 1 or hung[group] or first < 1 or last > RIBS:
+            return 0
+        moved[groups == group] += by
+        return by
 
     first, last = spans[order[sure]]
     for group in reversed(order[:sure]):

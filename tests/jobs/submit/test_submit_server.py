@@ -26,13 +26,8 @@ class Reached:
     """A jobs server that is reached until a time and again from another one on, for a job that ends at ``ends_at``."""
 
     def __init__(self, clock: Clock, lost_at: float, back_at: float, ends_at: float, **ending: Any) -> None:
-        self._clock, self._lost_at, self._back_at, self._ends_at, self._ending = (
-            clock,
-            lost_at,
-            back_at,
-            ends_at,
-            ending,
-        )
+        self._clock, self._ending = clock, ending
+        self._lost_at, self._back_at, self._ends_at = lost_at, back_at, ends_at
 
     def get_address(self) -> str:
         return "http://head:8265"
@@ -66,10 +61,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+def server(client: Any) -> JobsServer:
+    """The server behind a client, of which a `Reached` is as much as is asked here."""
+    return JobsServer(client)
+
+
 def follow(client: Reached) -> tuple[str, str]:
     """How a job ended, and what was shown of it."""
     shown: list[str] = []
-    job = JobsServer(client).follow("train-0", shown.append)  # type: ignore[arg-type]  # as much of it as is asked here
+    job = server(client).follow("train-0", shown.append)
     return job.status, "".join(shown)
 
 
@@ -88,5 +88,5 @@ def test_a_server_that_stays_away_is_given_up(clock: Clock) -> None:
 
 def test_a_command_that_was_lost_is_told_with_what_to_do(clock: Clock) -> None:
     lost = {"status": JobStatus.FAILED, "driver_node_id": "ab", "error_type": JobErrorType.JOB_SUPERVISOR_ACTOR_DIED}
-    server = JobsServer(Reached(clock, 1.0, 1.0, ends_at=0.0, **lost, message="..."))  # type: ignore[arg-type]
-    assert server.job("train-0").message.endswith("osteon submit FILE --again goes on from what was done")
+    job = server(Reached(clock, 1.0, 1.0, ends_at=0.0, **lost, message="...")).job("train-0")
+    assert job.message.endswith("osteon submit FILE --again goes on from what was done")
