@@ -83,9 +83,7 @@ class Bench:
         request = self._request()
         folder = RunFolder(open_store(request.out))
         folder.claim(preview(request).record)
-        threads = len(os.sched_getaffinity(0))
-        task = WorkerTask(run=folder.store.url, dataset=self.dataset, num_threads=threads)
-        _in_a_process(_work_alone, task)
+        _in_a_process(_work_alone, WorkerTask(run=folder.store.url, dataset=self.dataset))
         return _ms_per_step(folder)
 
     def _under_ray(self) -> float:
@@ -113,7 +111,7 @@ def _in_a_process(target: Callable[[WorkerTask], None], task: WorkerTask) -> Non
 
 
 def _work_alone(task: WorkerTask) -> None:
-    torch.set_num_threads(task.num_threads)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     work(task, Team(), torch.device("cpu"))
 
 

@@ -6,25 +6,19 @@ Ray starts the workers, joins them and starts them again after a failure. What i
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
-from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
-from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
-from ray.train.v2.torch.torch_trainer import TorchTrainer
 
-from osteon.core.errors import CorruptData, OsteonError
-from osteon.jobs.background import Background
+from osteon.core.errors import CorruptData
 from osteon.jobs.ray_session import ray_session
 from osteon.jobs.run_folder import RunFolder, RunRecord
 from osteon.jobs.tracking import MLflowTarget, check_mlflow
+from osteon.jobs.train_fit import fit
 from osteon.jobs.train_plan import TrainPlan, go_on, plan_run
 from osteon.jobs.train_share import ONE_WORKER, Share
-from osteon.jobs.train_worker import WorkerTask, new_trainer, train_worker
+from osteon.jobs.train_worker import WorkerTask, new_trainer
 from osteon.recipes.bundle import has_bundle, save_bundle
 from osteon.recipes.recipe import load_recipe
 from osteon.storage.dataset import Dataset
@@ -33,9 +27,6 @@ from osteon.storage.stores import open_store
 from osteon.telemetry.progress import Bar, progress_bar
 from osteon.training.checkpoint import Loaded
 from osteon.training.team import Team
-
-MAX_FAILURES = 3  # worker failures after which a run is given up; it can still be resumed
-POLL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +112,7 @@ def carry_out(
         return
     record = folder.record()
     target = None if mlflow is None else MLflowTarget(uri=mlflow, experiment=record.recipe.name)
-    task = WorkerTask(run=folder.store.url, dataset=open_store(dataset).url, num_threads=1, mlflow=target)
+    task = WorkerTask(run=folder.store.url, dataset=open_store(dataset).url, mlflow=target)
     _run(task, record, folder, share, progress=progress)
     save_model(folder, record)
 
@@ -144,63 +135,6 @@ def _run(task: WorkerTask, record: RunRecord, folder: RunFolder, share: Share, *
         share.await_room()
         with progress_bar("training", total, shown=progress) as bar:
             fit(task, share, _Follower(folder, bar, "step" if plan.minutes is None else "elapsed_s").look)
-
-
-def fit(task: WorkerTask, share: Share, look: Callable[[], None]) -> None:
-    """Train in the Ray that is there, to the end of the run's plan; ``look`` is called each second meanwhile.
-
-    Raises:
-        OsteonError: ``training-failed``, or what a worker refused.
-    """
-    with tempfile.TemporaryDirectory(prefix="osteon-ray-", ignore_cleanup_errors=True) as scratch:
-        # Beside the main thread: Ray Train's controller shows no progress and swallows Ctrl-C.
-        try:
-            Background(partial(_fit, _trainer(task, share, scratch))).follow(POLL_S, look)
-        except TrainingFailedError as error:
-            raise _as_ours(error) from error
-
-
-def _fit(trainer: TorchTrainer) -> None:
-    refusal: OsteonError | None = trainer.fit().return_value  # type: ignore[attr-defined]  # Ray types it as before
-    if refusal is not None:
-        raise refusal
-
-
-def _trainer(task: WorkerTask, share: Share, scratch: str) -> TorchTrainer:
-    cpus, gpus = share.per_worker()
-    num_threads = min(cpus, int(os.environ.get("OMP_NUM_THREADS", cpus)))
-    return TorchTrainer(
-        train_worker,
-        train_loop_config=task.model_copy(update={"num_threads": num_threads}).model_dump(),
-        scaling_config=ScalingConfig(
-            num_workers=share.workers,
-            use_gpu=gpus > 0,
-            resources_per_worker={"CPU": cpus} | ({"GPU": gpus} if gpus else {}),
-        ),
-        # Ray keeps its own small files in scratch; checkpoints and metrics are ours, in the run's folder.
-        run_config=RunConfig(
-            name="train",
-            storage_path=scratch,
-            failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            logging_config=LoggingConfig(log_level="ERROR"),
-        ),
-    )
-
-
-def _as_ours(error: TrainingFailedError) -> OsteonError:
-    failures = list(error.worker_failures.values()) if isinstance(error, WorkerGroupError) else []
-    for failure in failures:
-        cause: BaseException | None = failure
-        while cause is not None:
-            if isinstance(cause, OsteonError):
-                return cause
-            cause = getattr(cause, "cause", None) or cause.__cause__
-    first = str(failures[0] if failures else error).strip().splitlines()
-    return OsteonError(
-        "training-failed",
-        first[-1] if first else type(error).__name__,
-        remedy="go on from the last checkpoint by --resume",
-    )
 
 
 class _Follower:

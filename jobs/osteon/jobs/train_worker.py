@@ -5,10 +5,12 @@ Depends on URLs only, never on the folder the command was started in.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import ray
 import ray.train
 import ray.train.torch
 import torch
@@ -44,7 +46,6 @@ class WorkerTask(BaseModel):
     Attributes:
         run: URL of the run's folder.
         dataset: URL of the dataset.
-        num_threads: threads this worker computes with.
         mlflow: where it is logged too, or None.
         until: step to stop at, with a checkpoint; None for the end of the run.
     """
@@ -53,7 +54,6 @@ class WorkerTask(BaseModel):
 
     run: str
     dataset: str
-    num_threads: int
     mlflow: MLflowTarget | None = None
     until: int | None = None
 
@@ -68,7 +68,7 @@ def train_worker(config: dict[str, Any]) -> OsteonError | None:
         What makes the run impossible, if a worker alone finds it: after what is raised Ray would only try again.
     """
     task, team = WorkerTask.model_validate(config), Team()
-    torch.set_num_threads(task.num_threads)
+    torch.set_num_threads(num_threads())
     try:
         work(task, team, ray.train.torch.get_device())
     except StoreError:
@@ -78,6 +78,12 @@ def train_worker(config: dict[str, Any]) -> OsteonError | None:
             raise
         return error
     return None
+
+
+def num_threads() -> int:
+    """As many as the processors that this worker of Ray's holds, or what OMP_NUM_THREADS says if that is less."""
+    held = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
+    return min(held, int(os.environ.get("OMP_NUM_THREADS", held)))
 
 
 def work(task: WorkerTask, team: Team, device: torch.device) -> None:

@@ -36,7 +36,7 @@ class Alone:
 
     def go_on(self, folder: RunFolder) -> None:
         """Train to the end, from the last whole checkpoint."""
-        task = WorkerTask(run=folder.store.url, dataset=self.dataset.url, num_threads=torch.get_num_threads())
+        task = WorkerTask(run=folder.store.url, dataset=self.dataset.url)
         work(task, Team(), torch.device("cpu"))
 
     def curve(self, folder: RunFolder) -> list[tuple[int, float]]:

@@ -88,7 +88,7 @@ def test_recipe_trains_resumes_and_segments(
     folder = RunFolder(open_store(str(tmp_path / "run")))
     record = plan_run(load_recipe(name, overrides(name)), dataset).record
     folder.claim(record)
-    task = WorkerTask(run=folder.store.url, dataset=dataset.url, num_threads=torch.get_num_threads())
+    task = WorkerTask(run=folder.store.url, dataset=dataset.url)
     step = Trainer.train_step
 
     def step_or_die(trainer: Trainer, *arguments: Any) -> object:

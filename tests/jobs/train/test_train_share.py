@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from osteon.cli.main import app
 from osteon.core.errors import BadInput, OsteonError
-from osteon.jobs import train, train_share
+from osteon.jobs import train, train_fit, train_share
 from osteon.jobs.train_share import Share
 from osteon.storage.dataset import Dataset
 
@@ -73,7 +73,7 @@ def test_what_the_command_asks_for_is_what_ray_is_asked_for(
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(train, "ray_session", nullcontext)
-    monkeypatch.setattr(train, "TorchTrainer", Trainer)
+    monkeypatch.setattr(train_fit, "TorchTrainer", Trainer)
     words = ["train", recipe, "--data", dataset.url, "--out", str(tmp_path), "--workers", "2:4"]
     done = CliRunner().invoke(app, [*words, "--cpus", "3", "--gpus", "0.5"])
     assert isinstance(done.exception, OsteonError), "what a worker gives back is raised"

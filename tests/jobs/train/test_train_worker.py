@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from osteon.data.augment import AugmentSpec
 from osteon.inference.backends import open_backend
 from osteon.inference.in_memory import InMemoryVolume
 from osteon.inference.segmenter import Segmenter
-from osteon.jobs.train_worker import dice_of_case, new_trainer
+from osteon.jobs.train_worker import dice_of_case, new_trainer, num_threads
 from osteon.models.unet3d import UNet3d
 from osteon.recipes.recipe import load_recipe
 from osteon.storage.dataset import Dataset
@@ -36,6 +37,18 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
         return original(trainer, *arguments)
 
     monkeypatch.setattr(Trainer, "train_step", step_or_die)
+
+
+@pytest.mark.parametrize(("said", "threads"), [(None, 4), ("2", 2), ("8", 4)])
+def test_a_worker_computes_with_the_processors_that_it_holds(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, threads: int
+) -> None:
+    holds = SimpleNamespace(get_assigned_resources=lambda: {"CPU": 4.0})
+    monkeypatch.setattr("ray.get_runtime_context", lambda: holds)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert num_threads() == threads
 
 
 def test_run_leaves_metrics_and_checkpoints(alone: Any, tmp_path: Path) -> None:
