@@ -24,7 +24,7 @@ from osteon.jobs.sweep_folder import REPORT, Outcome, SweepFolder, TrialKey
 from osteon.jobs.sweep_resources import Hold
 from osteon.jobs.tracking import MLflowTarget
 from osteon.jobs.train import save_model
-from osteon.jobs.train_fit import fit, fit_alone
+from osteon.jobs.train_fit import fit
 from osteon.jobs.train_share import Share
 from osteon.jobs.train_worker import WorkerTask
 from osteon.recipes.bundle import has_bundle
@@ -97,14 +97,13 @@ def dice_from(run: RunFolder, step: int) -> float | None:
 def _train(order: TrialOrder, run: RunFolder) -> None:
     """Train from rung to rung. Tune may end this process while it is told of one: nothing runs below it then."""
     share = Share(order.hold.workers, order.hold.cpus, order.hold.gpus)
-    fit_trial = fit if order.hold.workers > 1 else fit_alone
     for until in (*order.rungs, None):
         if has_bundle(run.model):
             return
         if until is not None and dice_from(run, until) is not None:
             continue
         task = WorkerTask(run=run.store.url, dataset=order.dataset, mlflow=order.mlflow, until=until)
-        fit_trial(task, share, _reporter(run))
+        fit(task, share, _reporter(run))
         if until is not None:
             tune.report(_progress(run) | {"rung": until, "dice": dice_from(run, until)})
     save_model(run, run.record())

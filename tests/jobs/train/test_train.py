@@ -60,7 +60,8 @@ def wait_for_step(path: Path, step: int, process: subprocess.Popen[str]) -> None
 
 def training_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     children = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in children if "RayTrainWorker" in " ".join(child.cmdline())]
+    names = ("ray::train_alone", "RayTrainWorker")
+    return [child for child in children if any(name in " ".join(child.cmdline()) for name in names)]
 
 
 LONG = ("--set", "training.steps=150", "--set", "training.checkpoint_every=15")
@@ -106,6 +107,15 @@ def test_killed_worker_is_replaced_and_the_curve_is_the_unbroken_one(
     summary = finished(process)
     assert summary["steps"] == 150
     assert curve(out) == unbroken
+
+
+def test_a_killed_worker_of_two_is_replaced(start: Start, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start("--out", str(out), "--workers", "2", *LONG)
+    wait_for_step(out, 30, process)
+    training_workers(process)[0].send_signal(signal.SIGKILL)
+    assert finished(process)["steps"] == 150
+    assert [step for step, _ in curve(out)] == list(range(1, 151))
 
 
 def test_killed_driver_is_resumed_past_a_torn_checkpoint_and_the_curve_is_the_unbroken_one(
