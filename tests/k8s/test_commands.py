@@ -93,6 +93,7 @@ def test_everything_that_is_kept_fits_on_the_workers(service: dict[str, Any]) ->
     assert shares[API] > 0
     assert shares[DESK] > 0
     most = {group["groupName"]: group["maxReplicas"] for group in cluster_spec(service)["workerGroupSpecs"]}
+    assert settings.segmenters.cpus is not None, "all of a node computes otherwise, whatever a pod may use of it"
     segmenter = (settings.segmenters.cpus, settings.segmenters.gpus)
     room = 0
     for pod in _workers(service):

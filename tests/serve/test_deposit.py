@@ -56,9 +56,13 @@ def here(request: pytest.FixtureRequest, settings: ServeSettings, https: HttpsSe
     return settings.model_copy(update={"sources": sources, "range_megavoxels": request.param})
 
 
+def client(settings: ServeSettings) -> TestClient:
+    return TestClient(new_api(settings, LocalFront(settings)), base_url="http://127.0.0.1")
+
+
 def asked(settings: ServeSettings, source: str, **wishes: object) -> dict[str, Any]:
     """The segmentation of a source, when it is over, or why it was refused."""
-    with TestClient(new_api(settings, LocalFront(settings)), base_url="http://127.0.0.1") as api:
+    with client(settings) as api:
         return dict(api.post("/v1/segmentations?wait=60", json={"source": source, **wishes}).json())
 
 
@@ -93,6 +97,10 @@ class TestOfAWholeScan:
         segmentation = asked(here, series, deposit=True)
         assert (segmentation["state"], segmentation["problem"]["code"]) == ("failed", "archive-refused")
         assert "1.2." not in segmentation["problem"]["where"], "a study's identifier names a patient"
+        assert len(segmentation["bones"]) > 0
+        with client(here) as api:
+            kept = api.get(f"/v1/segmentations/{segmentation['id']}/result?format=dicomseg")
+        assert kept.status_code == 200, "what was found is not lost with it"
 
     def test_without_the_token_the_series_stays_there(
         self, here: ServeSettings, archive: DicomWeb, series: str

@@ -9,12 +9,13 @@ from osteon.core.errors import BadScan, StoreError
 from osteon.serve import desk as desk_module
 from osteon.serve.desk import MAX_LOSSES, Desk, Lost
 from osteon.serve.ledger import Ledger
-from osteon.serve.schemas import Order, Seconds, Segmentation, Standing, now
+from osteon.serve.schemas import Bone, Order, Seconds, Segmentation, Standing, now
 from osteon.serve.segmenter import Event
 from osteon.serve.settings import ServeSettings
-from osteon.serve.steps import Done, Progress, RangeDone, Split
+from osteon.serve.steps import Deposited, Done, Progress, RangeDone, Split
 
 DONE = Done(digest="m", bones=(), formats=("nifti",), seconds=Seconds(finishing=0.5))
+FOUND = DONE.model_copy(update={"bones": (Bone(name="sacrum", id=1, volume_ml=9.0, color="#aabbcc"),)})
 
 
 @dataclass
@@ -24,11 +25,13 @@ class Script:
     Attributes:
         begin_ends: of the first step.
         range_ends: of every range.
+        deposit_ends: of every deposit.
         asked: the steps so far.
     """
 
     begin_ends: list[Event | type[Lost] | Exception]
     range_ends: list[Event | type[Lost] | Exception] = field(default_factory=list)
+    deposit_ends: list[Event | type[Lost] | Exception] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     def begin(self, order: Order) -> AsyncIterator[Event]:
@@ -42,6 +45,10 @@ class Script:
     def finish(self, _order: Order) -> AsyncIterator[Event]:
         self.asked.append("finish")
         return _ends(DONE)
+
+    def deposit(self, _order: Order) -> AsyncIterator[Event]:
+        self.asked.append("deposit")
+        return _ends(self.deposit_ends.pop(0))
 
 
 async def _ends(event: Event | type[Lost] | Exception) -> AsyncIterator[Event]:
@@ -63,15 +70,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_module, "RETRY_S", 0.0)
 
 
-def accepted(ledger: Ledger, id_: str = "a1") -> Order:
-    return ledger.accept(
-        Order(id=id_, owner="anna", model="tiny", upload="uploads/u/scan.nii", created=now(), digest="d")
-    )
+def accepted(ledger: Ledger, id_: str = "a1", *, deposit: bool = False) -> Order:
+    order = Order(id=id_, owner="anna", model="tiny", upload="uploads/u/scan.nii", created=now(), digest="d")
+    return ledger.accept(order.model_copy(update={"deposit": deposit}))
 
 
-def carried(ledger: Ledger, crew: Script) -> Segmentation:
+def carried(ledger: Ledger, crew: Script, *, deposit: bool = False) -> Segmentation:
     """The order after the desk found it in the ledger and carried it out."""
-    order = accepted(ledger)
+    order = accepted(ledger, deposit=deposit)
 
     async def work() -> None:
         desk = Desk(ledger, crew)
@@ -117,6 +123,27 @@ def test_ranges_are_labelled_and_then_joined(ledger: Ledger) -> None:
     assert segmentation.state == "done"
     assert segmentation.seconds.reading == 2
     assert crew.asked == ["begin a1", "range 0", "range 1", "finish"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "state"),
+    [
+        ([Deposited()], "done"),
+        ([Lost, StoreError("archive-unreachable", "away"), Deposited()], "done"),
+        ([BadScan("archive-refused", "no")], "failed"),
+        ([StoreError("archive-unreachable", "away")] * (MAX_LOSSES + 1), "failed"),
+    ],
+)
+def test_what_was_found_is_told_whether_the_archive_takes_it_or_not(
+    ledger: Ledger, ends: list[Event | type[Lost] | Exception], state: str
+) -> None:
+    crew = Script([FOUND], deposit_ends=[*ends])
+    segmentation = carried(ledger, crew, deposit=True)
+
+    assert segmentation.state == state
+    assert (segmentation.problem is None) == (state == "done")
+    assert (segmentation.bones, segmentation.formats, segmentation.model.digest) == (FOUND.bones, FOUND.formats, "m")
+    assert crew.asked == ["begin a1"] + ["deposit"] * len(ends)
 
 
 def test_a_step_whose_replica_dies_is_given_to_another(ledger: Ledger) -> None:

@@ -151,7 +151,7 @@ def test_what_is_open_lost_and_stopped_is_seen_at_the_desk(
         def label_range(self, order: Order, number: int) -> AsyncIterator[Event]:
             raise AssertionError(f"range {number} of {order.id}, which was not read")
 
-        finish = begin
+        finish = deposit = begin
 
     monkeypatch.setattr(desk_module, "RETRY_S", 0.0)
     ledger, registry = Ledger(settings.open_store()), Registry()

@@ -60,6 +60,9 @@ class LocalCrew:
     def finish(self, order: Order) -> AsyncIterator[Event]:
         return self._segmenter.finish(order.id)
 
+    def deposit(self, order: Order) -> AsyncIterator[Event]:
+        return self._segmenter.deposit(order.id)
+
 
 class LocalFront:
     """The desk in this process."""

@@ -59,7 +59,7 @@ OLDEST_ORDER_SECONDS = Metric(
 STEP_SECONDS = Metric(
     "osteon_step_seconds",
     "histogram",
-    "Steps that a replica ended, without the wait for it; step is begin, label_range or finish.",
+    "Steps that a replica ended, without the wait for it; step is begin, label_range, finish or deposit.",
     ("step",),
     _LONG_S,
 )

@@ -253,12 +253,13 @@ class Api:
 
     def _result(self, order: Order, scratch: Path) -> Result:
         standing = self._ledger.standing(order)
-        case = result_case(self._ledger.store, order.id) if standing.state == "done" else None
-        if case is None:
+        digest = standing.model_digest  # noted with the result, though an archive refused it
+        case = None if digest is None else result_case(self._ledger.store, order.id)
+        if case is None or digest is None:
             what = f"the segmentation is {standing.state}: it has no result"
             raise Conflict("no-result", what, remedy="wait until its state is done")
         intake = Intake(self._settings, self._ledger.store)
-        model = Algorithm(order.model, standing.model_digest or "")
+        model = Algorithm(order.model, digest)
         return Result(order.id, case, model, lambda: intake(order, scratch))
 
     async def _waited(self, order: Order, seconds: float) -> Segmentation:

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -86,6 +87,7 @@ class SegmenterReplica(Segmenter):
     def __init__(self, settings: dict[str, Any]) -> None:
         open_log()
         super().__init__(settings)
+        torch.set_num_threads(self.settings.segmenters.threads)  # Ray means one for each processor that it counts
 
 
 def build(args: ServeSettings | dict[str, Any]) -> serve.Application:
@@ -101,7 +103,7 @@ def build(args: ServeSettings | dict[str, Any]) -> serve.Application:
             "max_replicas": max(replicas.most, replicas.least),
             "target_ongoing_requests": QUEUED,
         },
-        ray_actor_options={"num_cpus": replicas.cpus, "num_gpus": replicas.gpus},
+        ray_actor_options={"num_cpus": replicas.cpus or 1, "num_gpus": replicas.gpus},
         graceful_shutdown_timeout_s=120,
     )(SegmenterReplica).bind(settings)
     desk = serve.deployment(name=DESK, num_replicas=1, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0})(

@@ -36,6 +36,10 @@ class RayCrew:
         """Put the ranges together."""
         return _events(self._steps.finish.remote(order.id))
 
+    def deposit(self, order: Order) -> AsyncIterator[Event]:
+        """Give the bones to the archive that the scan came from."""
+        return _events(self._steps.deposit.remote(order.id))
+
 
 async def _events(response: Any) -> AsyncIterator[Event]:
     """What a step says; `Lost` if its replica is gone or broken."""

@@ -63,6 +63,10 @@ class Crew(Protocol):
         """Put the ranges together."""
         ...
 
+    def deposit(self, order: Order) -> AsyncIterator[Event]:
+        """Give the bones to the archive that the scan came from."""
+        ...
+
 
 class Desk:
     """Carries orders out.
@@ -188,14 +192,15 @@ class _Carrying:
             log.exception("order %s failed", self._order.id)
             await self._end(state="failed", problem=Problem.of(error))
         else:
-            seconds = done.seconds.model_copy(update={"waiting": max(0.0, self._waited)}).rounded()
+            problem = await self._refused_deposit() if self._order.deposit and done.bones else None
             await self._end(
-                state="done",
+                state="failed" if problem else "done",
                 progress=1.0,
                 bones=done.bones,
                 model_digest=done.digest,
-                seconds=seconds,
+                seconds=done.seconds.model_copy(update={"waiting": max(0.0, self._waited)}).rounded(),
                 formats=done.formats,
+                problem=problem,
             )
 
     async def _through_steps(self) -> Done:
@@ -211,6 +216,14 @@ class _Carrying:
         assert isinstance(done, Done)
         seconds = Seconds(reading=begun.seconds.reading, segmenting=labelled, finishing=done.seconds.finishing)
         return done.model_copy(update={"seconds": seconds})
+
+    async def _refused_deposit(self) -> Problem | None:
+        """Why the archive has not got the bones, which are found and kept; None if it has."""
+        try:
+            await self._insist("deposit", lambda: self._crew.deposit(self._order), self._note)
+        except OsteonError as error:
+            return Problem.of(error)
+        return None
 
     async def _label(self, ranges: Sequence[tuple[int, int]]) -> None:
         """All ranges at once; the first refusal stops the others."""

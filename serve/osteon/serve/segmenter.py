@@ -22,13 +22,14 @@ from osteon.serve.ledger import Ledger
 from osteon.serve.metrics import resident_bytes
 from osteon.serve.schemas import Order
 from osteon.serve.settings import ServeSettings
-from osteon.serve.steps import Done, LoadedModel, Progress, RangeDone, Report, Split, Work
+from osteon.serve.steps import Deposited, Done, LoadedModel, Progress, RangeDone, Report, Split, Work
 from osteon.telemetry.metrics import MODEL_LOAD_SECONDS, RESIDENT_BYTES, STEP_SECONDS, Note, Notes
 
-Outcome = Split | RangeDone | Done
+Outcome = Split | RangeDone | Done | Deposited
 Event = Progress | tuple[Note, ...] | Outcome | OsteonError
 """What a step says: how far it is, what was counted meanwhile, and last what came of it, or why it was refused."""
 
+SAY_S = 0.25  # between words of progress: two processes handle each, and some steps have a thousand windows
 Step = Callable[[Work, Report], Outcome]
 log = logging.getLogger(__name__)
 
@@ -38,11 +39,14 @@ class Segmenter:
 
     Args:
         settings: the fields of a `ServeSettings`.
+
+    Attributes:
+        settings: these.
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._settings = ServeSettings.model_validate(settings)
-        self._ledger = Ledger(self._settings.open_store())
+        self.settings = ServeSettings.model_validate(settings)
+        self._ledger = Ledger(self.settings.open_store())
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._loading = threading.Lock()
         self._numbers = Notes()
@@ -62,14 +66,23 @@ class Segmenter:
         async for event in self._told("finish", id_, Work.finish):
             yield event
 
+    async def deposit(self, id_: str) -> AsyncIterator[Event]:
+        """Give the bones to the archive that the scan came from."""
+        async for event in self._told("deposit", id_, Work.deposit):
+            yield event
+
     async def _told(self, name: str, id_: str, step: Step) -> AsyncIterator[Event]:
         """Do a step in a thread and tell what it reports; whoever stops listening stops it at its next report."""
         loop, events, is_left = asyncio.get_running_loop(), asyncio.Queue[Event | None](), threading.Event()
+        said, said_at = "", 0.0
 
         def report(progress: Progress) -> None:
+            nonlocal said, said_at
             if is_left.is_set():
                 raise asyncio.CancelledError
-            loop.call_soon_threadsafe(events.put_nowait, progress)
+            if progress.stage != said or time.monotonic() - said_at > SAY_S:
+                said, said_at = progress.stage, time.monotonic()
+                loop.call_soon_threadsafe(events.put_nowait, progress)
 
         running = asyncio.create_task(asyncio.to_thread(self._do, name, id_, step, report))
         running.add_done_callback(lambda _: events.put_nowait(None))
@@ -101,19 +114,19 @@ class Segmenter:
                 self._numbers.record(RESIDENT_BYTES, resident)
 
     def _work(self, order: Order) -> Work:
-        fetch = Intake(self._settings, self._ledger.store)
-        return Work(order, self._ledger.store, self._model(order.model), self._settings, fetch, self._numbers)
+        fetch = Intake(self.settings, self._ledger.store)
+        return Work(order, self._ledger.store, self._model(order.model), self.settings, fetch, self._numbers)
 
     def _model(self, name: str) -> LoadedModel:
         """The model of a name; those that were not used for longest make room."""
         with self._loading:
             if name not in self._models:
                 begun = time.perf_counter()
-                bundle = load_bundle(self._settings.models[self._settings.check_model(name)])
-                network = replace(segmenter_of(bundle, self._settings.backend), numbers=self._numbers)
-                self._models[name] = LoadedModel(bundle, network, threading.Lock())
+                bundle = load_bundle(self.settings.models[self.settings.check_model(name)])
+                network = segmenter_of(bundle, self.settings.backend, self.settings.segmenters.threads)
+                self._models[name] = LoadedModel(bundle, replace(network, numbers=self._numbers), threading.Lock())
                 self._numbers.record(MODEL_LOAD_SECONDS, time.perf_counter() - begun, name)
             self._models.move_to_end(name)
-            while len(self._models) > self._settings.segmenters.models:
+            while len(self._models) > self.settings.segmenters.models:
                 self._models.popitem(last=False)
             return self._models[name]

@@ -5,6 +5,8 @@ The same keys stand in a file for ``osteon serve --config`` and under ``args`` o
 
 from __future__ import annotations
 
+import os
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from osteon.core.errors import BadInput
@@ -22,9 +24,18 @@ class Replicas(BaseModel):
 
     least: int = Field(default=1, ge=0, description="Kept while nothing is asked; 0 lets a service sleep.")
     most: int = Field(default=1, ge=1, description="Started when steps wait.")
-    cpus: float = Field(default=1, gt=0, description="Processors that each holds in Ray's count.")
+    cpus: float | None = Field(
+        default=None,
+        gt=0,
+        description="Processors that each holds and computes with. Left out: it holds one, and computes with all.",
+    )
     gpus: float = Field(default=0, ge=0, description="GPUs that each holds; parts of one are allowed.")
     models: int = Field(default=2, ge=1, description="Models that one keeps in memory.")
+
+    @property
+    def threads(self) -> int:
+        """Threads that each computes with on the machine where this is asked."""
+        return len(os.sched_getaffinity(0)) if self.cpus is None else max(1, int(self.cpus))
 
 
 class ServeSettings(BaseModel):

@@ -79,6 +79,10 @@ class Done(_Event):
     seconds: Seconds
 
 
+class Deposited(_Event):
+    """The archive that the scan came from has the bones."""
+
+
 Report = Callable[[Progress], None]
 Fetch = Callable[[Order, Path], str]
 """Brings an order's scan near: a path in the folder, or the URL of a stored case."""
@@ -172,6 +176,24 @@ class Work:
         joined = self._parts.joined(len(kept.ranges))
         labels = postprocess(joined, segmenter.postprocess, scan.image.grid.spacing_mm, segmenter.table)
         return self._keep(scan, labels, segmenter.table, Seconds())
+
+    def deposit(self, report: Report) -> Deposited:
+        """Give the bones of a result to the archive that the series came from; not again if it has them.
+
+        Raises:
+            OsteonError: the archive refuses, or does not answer.
+        """
+        report(Progress(stage="finishing", share=0.5))
+        mark, case = f"{self._folder}/deposited", result_case(self.store, self.order.id)
+        assert case is not None
+        assert self.order.source is not None
+        if not self.store.exists(mark):
+            with tempfile.TemporaryDirectory(prefix="osteon-deposit-") as name:
+                scratch, model = Path(name), Algorithm(self.order.model, self.model.bundle.digest)
+                result = Result(self.order.id, case, model, lambda: self.fetch(self.order, scratch))
+                deposit(result, self.order.source, self.settings.sources, scratch)
+            self.store.write_bytes(mark, b"")
+        return Deposited()
 
     @property
     def _result(self) -> str:
@@ -296,22 +318,7 @@ class Work:
     def _told(self, bones: tuple[Bone, ...], provenance: Provenance, seconds: Seconds) -> Done:
         is_case = (self.order.source or "").rstrip("/").endswith(CASE)  # which has no series in it
         formats = (*FORMATS, "dicomseg") if provenance.source_format == "dicom" and not is_case else FORMATS
-        if self.order.deposit and bones:
-            self._deposit()
         return Done(digest=self.model.bundle.digest, bones=bones, formats=formats, seconds=seconds)
-
-    def _deposit(self) -> None:
-        """Give the bones to the archive that the series came from; not again if it has them."""
-        mark, case = f"{self._folder}/deposited", result_case(self.store, self.order.id)
-        assert case is not None
-        assert self.order.source is not None
-        if self.store.exists(mark):
-            return
-        with tempfile.TemporaryDirectory(prefix="osteon-deposit-") as name:
-            scratch, model = Path(name), Algorithm(self.order.model, self.model.bundle.digest)
-            result = Result(self.order.id, case, model, lambda: self.fetch(self.order, scratch))
-            deposit(result, self.order.source, self.settings.sources, scratch)
-        self.store.write_bytes(mark, b"")
 
 
 def result_case(store: Store, id_: str) -> StoredCase | None:
