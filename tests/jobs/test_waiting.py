@@ -136,12 +136,12 @@ def at_rest(look: Callable[[], tuple[int, int, int]]) -> tuple[int, int, int]:
     return seen
 
 
-def held(cluster: RayCluster) -> list[list[dict[str, float]]]:
-    """What each group of workers on the cluster holds, as Ray's own dashboard tells."""
+def held(cluster: RayCluster) -> list[dict[str, float]]:
+    """What each lone worker that trains holds, as Ray's own dashboard tells."""
     headers = {"Authorization": f"Bearer {cluster.token}"}
-    answer = httpx.get(f"{cluster.jobs_url}/api/v0/placement_groups?detail=1", headers=headers, timeout=60)
-    groups: list[dict[str, Any]] = answer.json()["data"]["result"]["result"]
-    return [[each["unit_resources"] for each in group["bundles"]] for group in groups if group["state"] == "CREATED"]
+    answer = httpx.get(f"{cluster.jobs_url}/api/v0/tasks?detail=1", headers=headers, timeout=60)
+    tasks: list[dict[str, Any]] = answer.json()["data"]["result"]["result"]
+    return [task["required_resources"] for task in tasks if (task["name"], task["state"]) == ("train_alone", "RUNNING")]
 
 
 def told(cluster: RayCluster) -> dict[str, float]:
@@ -172,7 +172,7 @@ def test_jobs_wait_for_the_first_node_and_for_a_store_that_is_away(
     }  # fmt: skip
 
     empty_cluster.add_node(num_cpus=5)
-    wait_until(lambda: [{"CPU": 2.0}] in held(empty_cluster), jobs)
+    wait_until(lambda: {"CPU": 2.0} in held(empty_cluster), jobs)
     wait_until(lambda: all(work.reached()), jobs)
     with gate.outage(Fault.SLOW_DOWN):
         before = at_rest(work.reached)  # after what was under way

@@ -155,6 +155,16 @@ class RayCluster:
         nodes = json.loads(answer)["data"]["summary"] if answer else []
         return {node["raylet"]["nodeId"] for node in nodes if node["raylet"].get("state") == "ALIVE"}
 
+    def kill_workers(self, *spared: Node) -> None:
+        """End the other nodes, and wait until the cluster counts them no longer: it would still send work to them."""
+        for node in self.workers:
+            if node not in spared:
+                node.kill()
+        until = time.monotonic() + START_S
+        while len(self.alive()) > 1 + len(self.workers):
+            assert time.monotonic() < until, "lost nodes are still counted"
+            time.sleep(0.5)
+
     def stop(self) -> None:
         """End what is left of it."""
         for node in reversed(self.nodes):

@@ -37,10 +37,8 @@ def archive_cluster(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture
 def worker(archive_cluster: RayCluster) -> Node:
     """The one node that computes, on a machine of its own: an earlier test's, or a new one; other nodes are killed."""
-    left = [node for node in archive_cluster.workers if node.spec == WORKER]
-    for node in archive_cluster.workers:
-        if node not in left[:1]:
-            node.kill()
+    left = [node for node in archive_cluster.workers if node.spec == WORKER][:1]
+    archive_cluster.kill_workers(*left)
     return left[0] if left else archive_cluster.add_nodes(WORKER)[0]
 
 

@@ -113,8 +113,7 @@ def test_from_scans_to_a_service_and_neither_a_lost_head_nor_a_lost_node_is_noti
     real_scan: tuple[Path, str],
     tmp_path: Path,
 ) -> None:
-    for left in archive_cluster.workers:
-        left.kill()
+    archive_cluster.kill_workers()
     recipe, sweep = tmp_path / "whole-way.yaml", tmp_path / "sweep.yaml"
     recipe.write_text(RECIPE)
     sweep.write_text(SWEEP)
