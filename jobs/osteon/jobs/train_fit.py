@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 from ray.train.v2.torch.torch_trainer import TorchTrainer
@@ -35,7 +35,7 @@ def fit(task: WorkerTask, share: Share, look: Callable[[], None]) -> None:
             _fit_alone(task, share, look)
         else:
             _fit_together(task, share, look)
-    except (TrainingFailedError, ray.exceptions.RayError) as error:
+    except (TrainingFailedError, RayError) as error:
         raise _as_ours(error) from error
 
 
