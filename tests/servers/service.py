@@ -37,10 +37,10 @@ def write_noise(path: Path, depth: int = 40, side: int = 24, seed: int = 0) -> P
     return path
 
 
-def labelled_file(model: str, scan: Path, path: Path) -> bytes:
-    """The bytes of the NIfTI file that `osteon segment` writes of a scan, to ``path``."""
+def labelled_file(model: str, scan: Path, path: Path, num_threads: int = 0) -> bytes:
+    """The bytes of the NIfTI file that `osteon segment` writes of a scan, to ``path``; 0 threads are all."""
     bundle, read = load_bundle(model), read_scan(scan, path.parent)
-    labels, table = segment_scan(segmenter_of(bundle), bundle.recipe.prepare, read)
+    labels, table = segment_scan(segmenter_of(bundle, num_threads=num_threads), bundle.recipe.prepare, read)
     write_scan(path, labels, read.image.grid, read.provenance, table=table)
     return path.read_bytes()
 

@@ -221,20 +221,16 @@ def _cluster(address: str) -> Iterator[Scheduler]:
 @contextmanager
 def _ray(num_workers: int) -> Iterator[Scheduler]:
     import ray  # seconds to import, and only this scheduler needs it
-    from ray.util.dask import ray_dask_get
 
     from osteon.jobs.counters import count
+    from osteon.jobs.ray_graphs import RayGraphs
     from osteon.jobs.ray_session import ray_session
     from osteon.jobs.waiting import await_room, bundle_of
 
     with ray_session(num_workers):
         await_room([bundle_of(1, 0)])
-        yield Scheduler(
-            lambda graph, key: ray_dask_get(graph, [key])[0],
-            max(1, int(ray.cluster_resources().get("CPU", 1))),
-            ray.shutdown,
-            count,
-        )
+        graphs = RayGraphs()
+        yield Scheduler(graphs.get, max(1, int(ray.cluster_resources().get("CPU", 1))), graphs.stop, count)
 
 
 @contextmanager
