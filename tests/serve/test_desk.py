@@ -146,6 +146,13 @@ def test_what_was_found_is_told_whether_the_archive_takes_it_or_not(
     assert crew.asked == ["begin a1"] + ["deposit"] * len(ends)
 
 
+def test_an_order_ends_whatever_its_deposit_runs_into(ledger: Ledger) -> None:
+    segmentation = carried(ledger, Script([FOUND], deposit_ends=[RuntimeError("a fault of ours")]), deposit=True)
+
+    assert segmentation.state == "failed"
+    assert segmentation.problem is not None
+
+
 def test_a_step_whose_replica_dies_is_given_to_another(ledger: Ledger) -> None:
     split = Split(ranges=((0, 5),), seconds=Seconds())
     crew = Script([Lost, Lost, split], [Lost, RangeDone()])

@@ -87,7 +87,7 @@ class SegmenterReplica(Segmenter):
     def __init__(self, settings: dict[str, Any]) -> None:
         open_log()
         super().__init__(settings)
-        torch.set_num_threads(self.settings.segmenters.threads)  # Ray means one for each processor that it counts
+        torch.set_num_threads(self._settings.segmenters.threads)  # Ray means one for each processor that it counts
 
 
 def build(args: ServeSettings | dict[str, Any]) -> serve.Application:

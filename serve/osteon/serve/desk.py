@@ -186,13 +186,13 @@ class _Carrying:
     async def run(self) -> None:
         try:
             done = await self._through_steps()
+            problem = await self._refused_deposit() if self._order.deposit and done.bones else None
         except OsteonError as error:
             await self._end(state="failed", problem=Problem.of(error))
         except Exception as error:  # ours: the order must end, and its owner be told, all the same
             log.exception("order %s failed", self._order.id)
             await self._end(state="failed", problem=Problem.of(error))
         else:
-            problem = await self._refused_deposit() if self._order.deposit and done.bones else None
             await self._end(
                 state="failed" if problem else "done",
                 progress=1.0,

@@ -39,14 +39,11 @@ class Segmenter:
 
     Args:
         settings: the fields of a `ServeSettings`.
-
-    Attributes:
-        settings: these.
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.settings = ServeSettings.model_validate(settings)
-        self._ledger = Ledger(self.settings.open_store())
+        self._settings = ServeSettings.model_validate(settings)
+        self._ledger = Ledger(self._settings.open_store())
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._loading = threading.Lock()
         self._numbers = Notes()
@@ -114,19 +111,19 @@ class Segmenter:
                 self._numbers.record(RESIDENT_BYTES, resident)
 
     def _work(self, order: Order) -> Work:
-        fetch = Intake(self.settings, self._ledger.store)
-        return Work(order, self._ledger.store, self._model(order.model), self.settings, fetch, self._numbers)
+        fetch = Intake(self._settings, self._ledger.store)
+        return Work(order, self._ledger.store, self._model(order.model), self._settings, fetch, self._numbers)
 
     def _model(self, name: str) -> LoadedModel:
         """The model of a name; those that were not used for longest make room."""
         with self._loading:
             if name not in self._models:
                 begun = time.perf_counter()
-                bundle = load_bundle(self.settings.models[self.settings.check_model(name)])
-                network = segmenter_of(bundle, self.settings.backend, self.settings.segmenters.threads)
+                bundle = load_bundle(self._settings.models[self._settings.check_model(name)])
+                network = segmenter_of(bundle, self._settings.backend, self._settings.segmenters.threads)
                 self._models[name] = LoadedModel(bundle, replace(network, numbers=self._numbers), threading.Lock())
                 self._numbers.record(MODEL_LOAD_SECONDS, time.perf_counter() - begun, name)
             self._models.move_to_end(name)
-            while len(self._models) > self.settings.segmenters.models:
+            while len(self._models) > self._settings.segmenters.models:
                 self._models.popitem(last=False)
             return self._models[name]
