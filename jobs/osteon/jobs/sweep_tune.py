@@ -1,7 +1,7 @@
 """A sweep's board as Ray Tune sees it: a searcher that starts trials, and a scheduler that lets them wait at rungs.
 
 Tune runs trials, starts them again when a node is lost, and shows them in its dashboard. What is kept is kept by the
-sweep's folder; Tune's own records go to scratch. Trials hold next to nothing themselves: their Ray Train workers do.
+sweep's folder; Tune's own records go to scratch. Trials hold next to nothing themselves: what trains for them does.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -84,7 +85,8 @@ def _fit_together(task: WorkerTask, share: Share, look: Callable[[], None]) -> N
 
 
 def _run(trainer: TorchTrainer) -> None:
-    refusal: OsteonError | None = trainer.fit().return_value  # type: ignore[attr-defined]  # Ray types it as before
+    result: Any = trainer.fit()  # Ray types it as its older Result, which had no return_value
+    refusal: OsteonError | None = result.return_value
     if refusal is not None:
         raise refusal
 
